@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+//
+// posthaste/posthaste.h - every public header of the library.
+#ifndef POSTHASTE_H
+#define POSTHASTE_H
+
+#include <posthaste/mqueue.h>
+
+#include <posthaste/common.h>
+
+#endif
