@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+//
+// tests/runner.c - runs the tests of one binary, each in its own process, and judges what they leave.
+//
+// The runner itself never touches the library: it forks, and the child is the first to use it. That
+// is also why the child needs no exec (which would not work under qemu-user).
+//
+// Who checks what: the child its own descriptors and mappings, when the test function has returned;
+// the runner the names, when the child and its descendants are gone. Descendants stay in the child's
+// process group, and the runner is their subreaper, so that none outlives its test.
+//
+// The checks of the header are in tests/checks.c.
+#include "runner.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#ifdef TEST_KERNEL
+#include <mqueue.h>
+#endif
+
+#include "runner_private.h"
+
+enum { FDS_MAX = 1024, TIMEOUT_S = 60 };
+
+static struct test *first, **last = &first;
+
+void test_register(struct test *test)
+{
+	*last = test;
+	last = &test->next;
+}
+
+/* ---- in the child: run one test and look for what it left ---- */
+
+// Note which descriptors are open.
+static void scan_fds(bool open_fds[FDS_MAX])
+{
+	memset(open_fds, 0, FDS_MAX * sizeof(bool));
+	DIR *dir = opendir("/proc/self/fd");
+	if (!dir)
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		const int fd = atoi(entry->d_name);
+		if (entry->d_name[0] != '.' && fd < FDS_MAX && fd != dirfd(dir))
+			open_fds[fd] = true;
+	}
+	closedir(dir);
+}
+
+static int leaked_fds(const bool before[FDS_MAX])
+{
+	bool after[FDS_MAX];
+	int leaks = 0;
+	scan_fds(after);
+	for (int fd = 0; fd < FDS_MAX; fd++) {
+		if (!after[fd] || before[fd])
+			continue;
+		char link[64], target[PATH_MAX] = "";
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (readlink(link, target, sizeof(target) - 1) < 0)
+			continue;
+		fprintf(stderr, "%s: leaked descriptor %d -> %s\n", test_current, fd, target);
+		leaks++;
+	}
+	return leaks;
+}
+
+static int leaked_mappings(const char *dir)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[PATH_MAX + 128];
+	int leaks = 0;
+	if (!maps)
+		return 0;
+	while (fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, dir))
+			continue;
+		fprintf(stderr, "%s: leaked mapping %s", test_current, line);
+		leaks++;
+	}
+	fclose(maps);
+	return leaks;
+}
+
+static void run_in_child(const struct test *test, const char *dir)
+{
+	static bool before[FDS_MAX];
+	setpgid(0, 0);
+	setenv("POSTHASTE_DIR", dir, 1);
+	test_begin(test->name);
+	scan_fds(before);
+	test->run();
+	fflush(NULL);
+	exit(leaked_fds(before) + leaked_mappings(dir) ? 1 : 0);
+}
+
+/* ---- in the runner: the directory, the deadline, the verdict ---- */
+
+static const char *make_dir(void)
+{
+	static char dir[PATH_MAX];
+	const char *bases[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
+	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
+		char path[PATH_MAX];
+		if (!bases[i])
+			continue;
+		snprintf(path, sizeof(path), "%s/posthaste-test-XXXXXX", bases[i]);
+		if (mkdtemp(path) && realpath(path, dir))
+			return dir;
+	}
+	perror("runner: no directory for the namespace");
+	exit(2);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+// Count and show the names in the namespace, then remove it.
+static int leaked_names(const struct test *test, const char *path)
+{
+	int leaks = 0;
+	DIR *dir = opendir(path);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		fprintf(stderr, "%s: leaked name %s\n", test->name, entry->d_name);
+		leaks++;
+	}
+	if (dir)
+		closedir(dir);
+	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	return leaks;
+}
+
+static int timeout_s(void)
+{
+	const char *value = getenv("TEST_TIMEOUT_S");
+	return value && atoi(value) > 0 ? atoi(value) : TIMEOUT_S;
+}
+
+static double now_s(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+// Wait for the child, at most until the deadline. SIGCHLD is blocked, so that none is missed between
+// the look and the sleep. False: it hangs.
+static bool wait_child(pid_t pid, double deadline, int *status)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	while (waitpid(pid, status, WNOHANG) == 0) {
+		const double left = deadline - now_s();
+		if (left <= 0)
+			return false;
+		struct timespec ts = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+		sigtimedwait(&set, NULL, &ts);
+	}
+	return true;
+}
+
+// Show where each process of a hanging test stands.
+static void show_group(pid_t group)
+{
+	DIR *proc = opendir("/proc");
+	for (struct dirent *entry; proc && (entry = readdir(proc));) {
+		const pid_t pid = (pid_t)atoi(entry->d_name);
+		char path[64], call[128] = "?\n";
+		if (pid <= 0 || getpgid(pid) != group)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+		FILE *file = fopen(path, "re");
+		if (file) {
+			if (!fgets(call, sizeof(call), file))
+				strcpy(call, "?\n");
+			fclose(file);
+		}
+		fprintf(stderr, "  pid %d, in system call: %s", (int)pid, call);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+// No descendant outlives its test.
+static void end_group(pid_t group)
+{
+	kill(-group, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+static pid_t start(const struct test *test, const char *dir, const sigset_t *mask)
+{
+	fflush(NULL);
+	const pid_t pid = fork();
+	if (pid < 0) {
+		perror("runner: fork");
+		exit(2);
+	}
+	if (pid == 0) {
+		sigprocmask(SIG_SETMASK, mask, NULL);
+		run_in_child(test, dir);
+	}
+	setpgid(pid, pid);
+	return pid;
+}
+
+// Run one test and wait; the result is the verdict, and why, if it failed, stands in `why`.
+static enum verdict judge(const struct test *test, const sigset_t *mask, char *why, size_t size)
+{
+	int status = 0;
+	const char *dir = make_dir();
+	const pid_t pid = start(test, dir, mask);
+	const bool ended = wait_child(pid, now_s() + timeout_s(), &status);
+	if (!ended)
+		show_group(pid);
+	end_group(pid);
+	const bool clean = leaked_names(test, dir) == 0;
+	if (!ended)
+		snprintf(why, size, "hangs, killed after %d s", timeout_s());
+	else if (WIFSIGNALED(status))
+		snprintf(why, size, "killed by signal %d (%s)", WTERMSIG(status),
+		         strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) == SKIPPED)
+		return VERDICT_SKIP;
+	else if (WEXITSTATUS(status) != 0)
+		snprintf(why, size, "exit status %d", WEXITSTATUS(status));
+	else if (!clean)
+		snprintf(why, size, "left names in the namespace");
+	else
+		return VERDICT_PASS;
+	return VERDICT_FAIL;
+}
+
+static bool selected(const struct test *test, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strstr(test->name, argv[i]))
+			return true;
+	return argc < 2;
+}
+
+// False where the tests of this binary have nothing to run against.
+static bool available(void)
+{
+#ifdef TEST_KERNEL
+	if (mq_unlink("/posthaste-test-probe") < 0 && errno == ENOSYS) {
+		printf("this kernel has no message queues: the kernel's side is skipped\n");
+		return false;
+	}
+#endif
+	return true;
+}
+
+static int run_all(int argc, char **argv)
+{
+	static const char *const words[] = {"PASS", "FAIL", "SKIP"};
+	int counts[3] = {0};
+	sigset_t chld, mask;
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, &mask);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	const bool able = available();
+	for (const struct test *test = first; test; test = test->next) {
+		char why[128] = "";
+		if (!selected(test, argc, argv))
+			continue;
+		const double begin = now_s();
+		const enum verdict verdict = able ? judge(test, &mask, why, sizeof(why)) : VERDICT_SKIP;
+		counts[verdict]++;
+		printf("%s %s (%.0f ms)%s%s\n", words[verdict], test->name, (now_s() - begin) * 1e3,
+		       why[0] ? ": " : "", why);
+	}
+	printf("%d passed, %d failed, %d skipped\n", counts[0], counts[1], counts[2]);
+	if (counts[0] + counts[1] + counts[2] == 0)
+		return 2;
+	return counts[VERDICT_FAIL] ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc < 2 || strcmp(argv[1], "--list") != 0)
+		return run_all(argc, argv);
+	for (const struct test *test = first; test; test = test->next)
+		puts(test->name);
+	return 0;
+}
