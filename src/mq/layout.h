@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+//
+// Every byte of a message queue in shared memory. docs/mq.md tells the protocols; queue.h has the
+// private view. All fields are hostile to a reader: load once, check, use the copy.
+//
+//   offset 0     struct phi_region_header       immutable
+//   512          struct mq_control              the cache lines below
+//   ring_at      u32 ring[ring_size]            slot numbers, by position modulo ring_size
+//   next_at      u32 next[slots]                index: list links          guard R
+//   blocks_at    struct mq_block[blocks]        index: lists by priority   guard R
+//   slots_at     slots of slot_bytes            struct mq_slot, then the payload
+//
+// Geometry in the region header: [0] maxmsg [1] msgsize [2] slots [3] slot_bytes [4] ring_size
+// [5] spares [6] blocks. Everything else follows from these (geometry.c), and an attacher recomputes
+// it and refuses a header that does not agree.
+#ifndef PHI_MQ_LAYOUT_H
+#define PHI_MQ_LAYOUT_H
+
+#include "core/layout.h"
+#include "sync/layout.h"
+
+#include <stdint.h>
+
+#define MQ_LAYOUT 1
+#define MQ_STAMP UINT32_C(0x6d713031)
+#define MQ_NONE UINT32_MAX
+#define MQ_LINE 64
+
+#define MQ_MAX_DEPTH (UINT64_C(1) << 28)
+#define MQ_MAX_SIZE (UINT64_C(1) << 40)
+#define MQ_SPARES_MIN 2
+#define MQ_SPARES_MAX 16
+#define MQ_BORROWS 64
+
+#define MQ_PRIORITIES 32768
+#define MQ_BLOCK_PRIORITIES 128
+#define MQ_BLOCKS_MAX (MQ_PRIORITIES / MQ_BLOCK_PRIORITIES)
+
+// Guards: S = under the send lock, R = under the receive lock, A = atomic, I = immutable,
+// D = diagnostic (anybody writes, nobody relies on it). In one-lock mode (`polled`, see docs/mq.md) the
+// send lock stands for both.
+
+// A send reservation. Owns exactly one slot at all times; `owner` says who uses it.
+//
+//   owner    FREE --reserve (CAS)--> holder+1 --commit, cancel, reap--> FREE
+//   slot     changes hands only in a commit, under S, told by mq_control.swap
+struct mq_spare {
+	uint32_t owner;  // A   0 = free, else holder + 1
+	uint32_t slot;   // owner of the cell; S during a swap
+	uint64_t ticket; // A   grows with every reserve
+};
+
+// A borrowed message: slot `slot` whose message has sequence number `seq`. Meaningful only while owner
+// is set and that very message stands in the slot outside the free window.
+//
+//   owner    FREE --borrow (R)--> holder+1 --release, cancel, reap (R)--> FREE
+struct mq_borrow {
+	uint32_t owner; // R
+	uint32_t slot;  // R
+	uint64_t seq;   // R
+};
+
+// An exchange of a reserved slot for the free slot at `pos`, in the making. Commit point: tail > pos.
+struct mq_swap {
+	uint64_t pos;    // S
+	uint32_t active; // S   1 while the exchange may be half done
+	uint32_t cell;   // S
+	uint32_t given;  // S   the reserved slot: goes into the queue
+	uint32_t taken;  // S   the free slot: becomes the cell's
+	uint64_t pad;
+};
+
+// The registration of mq_notify.
+//
+//   state    IDLE --register (CAS)--> SETUP --> ARMED --arrival (CAS)--> FIRED --deliver--> IDLE
+//            SETUP, ARMED, FIRED of a dead holder --anybody (CAS)--> IDLE
+struct mq_notice {
+	uint32_t state;     // A   enum mq_notice_state | generation << 8
+	uint32_t holder;    // SETUP-owner
+	int32_t pid;        // SETUP-owner  whose registration
+	uint32_t how;       // SETUP-owner  SIGEV_*
+	int32_t signo;      // SETUP-owner
+	int32_t from_pid;   // FIRED-owner  who sent
+	uint32_t from_uid;  // FIRED-owner
+	uint32_t pad;
+	uint64_t value;     // SETUP-owner
+	uint64_t pad2[3];
+};
+
+enum mq_notice_state { MQ_NOTICE_IDLE, MQ_NOTICE_SETUP, MQ_NOTICE_ARMED, MQ_NOTICE_FIRED };
+
+struct mq_control {
+	// Line 0: written when somebody goes to sleep or registers, read by every operation.
+	uint32_t stamp;     // I   MQ_STAMP: a hole punched here reads 0
+	uint32_t rx_asleep; // A   not 0: receivers may sleep; set under S, cleared by the ringer (CAS)
+	uint32_t tx_asleep; // A   not 0: senders may sleep; set under R, cleared by the ringer (CAS)
+	uint32_t polled;    // A   1: one-lock mode, the poll tokens are kept exact; set under R
+	uint32_t watched;   // A   not 0: a registration or subscribers may exist
+	uint32_t deathword; // I   0 for ever; sleepers also wait here, see sync/wait.h
+	uint32_t loans;     // A   not 0: borrows may be outstanding, a sleeper has to look after them
+	uint32_t pad0[9];
+
+	// Line 1: the send lock. guarded64: free_tail as last seen by a sender.
+	struct phi_lock send;
+
+	// Line 2: the senders' cursor. [head, tail) is sent and not yet indexed.
+	uint64_t tail;      // S to write, A to read. One store of it commits a message.
+	uint32_t tx_cpu;    // D
+	int32_t tx_pid;     // D
+	uint64_t tx_time;   // D   CLOCK_MONOTONIC_COARSE, ns
+	uint32_t pad2[10];
+
+	// Line 3: the receive lock. guarded64: head; guarded32: messages in the index.
+	struct phi_lock recv;
+
+	// Line 4: the receivers' cursor. [tail, free_tail) is free.
+	uint64_t free_tail; // R to write, A to read. One store of it commits a receive.
+	uint32_t rx_cpu;    // D
+	int32_t rx_pid;     // D
+	uint64_t rx_time;   // D
+	uint32_t pad4[10];
+
+	// Line 5: event words, bumped to ring.
+	uint32_t rx_event;     // A   receivers sleep here
+	uint32_t tx_event;     // A   senders sleep here
+	uint32_t note_event;   // A   the notifying threads sleep here
+	uint32_t generation;   // A   feeds rx_asleep and tx_asleep
+	uint32_t borrowed;     // R   messages borrowed, recounted on repair
+	uint32_t tokens;       // S   the poll tokens as last left: bytes in the fifo
+	uint32_t pad5[10];
+
+	// Lines 6, 7
+	struct mq_swap swap;
+	uint64_t top[MQ_BLOCKS_MAX / 64]; // R   which blocks of 128 priorities are in use
+	struct mq_notice notice;
+
+	uint16_t block_of[MQ_BLOCKS_MAX]; // R   top-level index: block number, valid where top says so
+	uint64_t block_free[MQ_BLOCKS_MAX / 64]; // R   which blocks are free
+	uint64_t pad7[4];
+
+	struct mq_spare spare[MQ_SPARES_MAX];
+	struct mq_borrow borrow[MQ_BORROWS];
+};
+
+_Static_assert(offsetof(struct mq_control, send) == 64, "send lock line");
+_Static_assert(offsetof(struct mq_control, tail) == 128, "tail line");
+_Static_assert(offsetof(struct mq_control, recv) == 192, "receive lock line");
+_Static_assert(offsetof(struct mq_control, free_tail) == 256, "free_tail line");
+_Static_assert(offsetof(struct mq_control, rx_event) == 320, "event line");
+_Static_assert(offsetof(struct mq_control, swap) == 384, "swap");
+_Static_assert(offsetof(struct mq_control, notice) == 448, "notice line");
+_Static_assert(sizeof(struct mq_control) % MQ_LINE == 0, "arrays start on a line");
+
+// 128 neighbouring priorities of the index: which are in use, and for each the last message of a
+// circular list (its next is the first).
+struct mq_block {
+	uint64_t used[MQ_BLOCK_PRIORITIES / 64]; // R
+	uint32_t last[MQ_BLOCK_PRIORITIES];      // R
+};
+
+_Static_assert(sizeof(struct mq_block) == 528, "block size");
+
+// A slot's head; the payload follows. Written by whoever owns the slot before the commit.
+struct mq_slot {
+	uint64_t seq;      // position + 1; 0 = never a message. Queued if 0 < seq <= tail, outside the
+	                   // free window, and not borrowed: all that repair needs to know.
+	uint64_t prio_len; // priority << 48 | length in bytes
+};
+
+_Static_assert(sizeof(struct mq_slot) == 16, "slot head size");
+
+#endif
