@@ -30,6 +30,13 @@
 
 enum { SMALL = 64 }; // bytes of a message where the size does not matter
 
+// A deep queue: what the kernel allows without privilege, or more.
+#ifdef TEST_KERNEL
+enum { DEEP = 10 };
+#else
+enum { DEEP = 64 };
+#endif
+
 static inline mqd_t make_named(const char *name, long depth, long size)
 {
 	struct mq_attr attr = {.mq_maxmsg = depth, .mq_msgsize = size};
