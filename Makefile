@@ -1,0 +1,85 @@
+# The front door. `make help` lists what there is; CMake does the work, out of source, in $(BUILD).
+#
+# A target that lacks a Debian package installs it (as root or with passwordless sudo), or says how.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+FILES  ?=
+
+OUT       := $(abspath $(BUILD))
+CMAKE     := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake
+CONFIGURE  = $(CMAKE) -S . -B $(OUT) -Wno-dev --log-level=WARNING -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+COMPILE    = $(CMAKE) --build $(OUT) --parallel $(JOBS)
+VARIANT    = POSTHASTE_JOBS=$(JOBS) tools/check-variant
+RUN        = tools/run-tests $(OUT) -j$(JOBS)
+
+BASICS := gcc libc6-dev cmake
+CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+PROVERS := g++ binutils clang libclang-rt-14-dev spin
+
+.DEFAULT_GOAL := all
+.PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
+	check-layers check-musl check-aarch64 check-fuzz check-model bench install clean help
+
+all: ## the library, shared and static, and the command
+	@tools/need $(BASICS)
+	@$(CONFIGURE)
+	@$(COMPILE) --target product
+
+# Everything: the tests and the peers of the benchmark too.
+programs:
+	@tools/need $(BASICS) $(PROVERS)
+	@$(CONFIGURE)
+	@$(COMPILE)
+
+demo: all ## count words in several processes and kill one of them (FILES="..." chooses the text)
+	$(OUT)/posthaste demo $(FILES)
+
+check: programs ## every test, with short runs of the long ones; musl and aarch64 included
+	@tools/need $(CROSS)
+	@$(RUN) -LE full
+
+check-asan check-ubsan check-tsan: check-%: ## the tests under a sanitizer
+	@$(VARIANT) $* $(OUT)/$*
+
+check-musl check-aarch64: check-%: ## the tests on another C library, on another machine
+	@$(VARIANT) $* $(OUT)/$*
+
+check-kill: programs ## the full kill sweep: killed at every instruction boundary
+	@$(RUN) -R '^kill/' -L full
+
+check-fuzz: programs ## fuzz for a while
+	@$(RUN) -R '^fuzz/'
+
+check-model: programs ## the protocols as models
+	@$(RUN) -R '^model/'
+
+check-layers: ## no include goes upward or sideways
+	@tools/check-layers
+	@tools/check-layers-test
+
+check-format: ## clang-format has nothing to say
+	@tools/need clang-format
+	@tools/check-format
+
+check-tidy: programs ## clang-tidy has nothing to say
+	@tools/need clang-tidy
+	@tools/check-tidy $(OUT)
+
+bench: ## our figures beside the kernel's and other libraries'
+	@tools/need $(BASICS)
+	@tools/need --optional g++ libboost-dev
+	@$(CONFIGURE)
+	@$(COMPILE)
+	bench/run $(OUT)
+
+install: all ## PREFIX=/usr/local DESTDIR=
+	$(CMAKE) --install $(OUT)
+
+clean: ## remove the build directory
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ': *([a-z%-]+:)? *## ' '/^[a-z][a-z -]*:.*## / \
+		{printf "  make %-36s %s\n", $$1, $$2}' Makefile | sed 's/: *programs\|: *all//'

@@ -1,0 +1,63 @@
+# Compiler flags and the kinds of build. Everything compiled here links ph-options.
+#
+#   POSTHASTE_SANITIZE   address, undefined or thread
+#   POSTHASTE_STATIC     no shared library, programs linked statically (musl, cross builds under qemu)
+#   POSTHASTE_WERROR     warnings are errors
+set(POSTHASTE_SANITIZE "" CACHE STRING "Sanitizer: address, undefined, thread or none")
+option(POSTHASTE_STATIC "Link tests and command statically, build no shared library" OFF)
+option(POSTHASTE_WERROR "Warnings are errors" ON)
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(POSTHASTE_STATIC)
+	set(PH_SHARED OFF)
+else()
+	set(PH_SHARED ON)
+endif()
+
+add_library(ph-options INTERFACE)
+# Empty, as `#define _GNU_SOURCE` in a file would make it: both may say so.
+target_compile_definitions(ph-options INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
+target_compile_options(ph-options INTERFACE
+	-Wall -Wextra -Wshadow -Wpointer-arith -Wvla
+	$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+	$<$<BOOL:${POSTHASTE_WERROR}>:-Werror>)
+if(NOT CMAKE_BUILD_TYPE)
+	target_compile_options(ph-options INTERFACE -O2 -g)
+endif()
+
+if(POSTHASTE_SANITIZE)
+	set(PH_SANITIZER_FLAGS -fsanitize=${POSTHASTE_SANITIZE} -fno-sanitize-recover=all)
+	target_compile_options(ph-options INTERFACE ${PH_SANITIZER_FLAGS} -fno-omit-frame-pointer)
+	target_link_options(ph-options INTERFACE ${PH_SANITIZER_FLAGS})
+elseif(NOT POSTHASTE_STATIC)
+	target_link_options(ph-options INTERFACE LINKER:--no-undefined)
+endif()
+
+if(POSTHASTE_STATIC)
+	target_link_options(ph-options INTERFACE -static)
+endif()
+
+# musl-gcc searches musl's headers only, which lack the kernel's.
+if(CMAKE_C_COMPILER MATCHES "musl-gcc$")
+	target_compile_options(ph-options INTERFACE -idirafter /usr/include
+		-idirafter /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu)
+endif()
+
+# PH_NATIVE: an ordinary build, not for another machine and not instrumented.
+set(PH_NATIVE OFF)
+if(PH_SHARED AND NOT POSTHASTE_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
+	set(PH_NATIVE ON)
+endif()
+
+# C++ is wanted for a test of the headers and for a peer of the benchmark: no compiler, no such thing.
+set(PH_CXX OFF)
+if(PH_NATIVE)
+	include(CheckLanguage)
+	check_language(CXX)
+	if(CMAKE_CXX_COMPILER)
+		enable_language(CXX)
+		set(PH_CXX ON)
+	endif()
+endif()
