@@ -9,7 +9,7 @@ FILES  ?=
 
 OUT       := $(abspath $(BUILD))
 CMAKE     := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake
-CONFIGURE  = $(CMAKE) -S . -B $(OUT) -Wno-dev --log-level=WARNING -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+CONFIGURE  = $(CMAKE) -S . -B $(OUT) -Wno-dev --log-level=WARNING -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
 COMPILE    = $(CMAKE) --build $(OUT) --parallel $(JOBS)
 VARIANT    = POSTHASTE_JOBS=$(JOBS) tools/check-variant
 RUN        = tools/run-tests $(OUT) -j$(JOBS)
@@ -78,8 +78,8 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	$(CMAKE) --install $(OUT)
 
 clean: ## remove the build directory
-	rm -rf $(BUILD)
+	@if [ -f $(OUT)/CMakeCache.txt ]; then rm -rf $(OUT); fi
 
 help: ## this list
-	@awk -F ': *([a-z%-]+:)? *## ' '/^[a-z][a-z -]*:.*## / \
-		{printf "  make %-36s %s\n", $$1, $$2}' Makefile | sed 's/: *programs\|: *all//'
+	@sed -n 's/^\([a-z][a-z0-9 -]*\):.*## \(.*\)/\1	\2/p' Makefile | while read -r line; do \
+		printf '  make %-34s %s\n' "$${line%%	*}" "$${line##*	}"; done
