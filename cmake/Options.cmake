@@ -41,8 +41,8 @@ endif()
 
 # musl-gcc searches musl's headers only, which lack the kernel's.
 if(CMAKE_C_COMPILER MATCHES "musl-gcc$")
-	target_compile_options(ph-options INTERFACE -idirafter /usr/include
-		-idirafter /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu)
+	target_compile_options(ph-options INTERFACE "SHELL:-idirafter /usr/include"
+		"SHELL:-idirafter /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu")
 endif()
 
 # PH_NATIVE: an ordinary build, not for another machine and not instrumented.
