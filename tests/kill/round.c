@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+//
+// tests/kill/round.c - one round: prepare, let the victim live up to its boundary, kill it, judge.
+// Everything here happens in the survivor, the victim or a party; the sweep only waits for the
+// survivor's exit status. See sweep.h for the picture.
+//
+// Invariant: no process of a round outlives it. Parties die with the survivor (PR_SET_PDEATHSIG), the
+// victim with its tracer (PTRACE_O_EXITKILL), and an alarm ends a survivor that hangs.
+#include "round.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PROBE_TRIES = 400 };
+
+static struct round_shared *shared;
+static pid_t contender;
+static pid_t victim_pid;
+static struct victim victim;
+
+void kill_broken(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (!shared->broken[0])
+		vsnprintf(shared->broken, sizeof(shared->broken), format, args);
+	va_end(args);
+	_exit(ROUND_BROKEN);
+}
+
+void kill_note(const char *what)
+{
+	snprintf(shared->note, sizeof(shared->note), "%s", what);
+}
+
+void *kill_shared(void)
+{
+	return shared->data;
+}
+
+pid_t kill_contender(void)
+{
+	return contender;
+}
+
+pid_t kill_victim(void)
+{
+	return victim_pid;
+}
+
+unsigned kill_wakes(void)
+{
+	return victim.sleeps;
+}
+
+// The handler of the survivor's alarm. Not async-signal-safe and need not be: the process ends here.
+static void out_of_patience(int sig)
+{
+	(void)sig;
+	kill_broken("hangs: survivor, at: %s", shared->note);
+}
+
+static void be_patient(uint32_t ms)
+{
+	const struct itimerval limit = {
+		.it_value = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000},
+	};
+
+	signal(SIGALRM, out_of_patience);
+	setitimer(ITIMER_REAL, &limit, NULL);
+}
+
+static void die_with_parent(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(ROUND_ENGINE);
+}
+
+static void run_anywhere(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
+pid_t kill_party(void (*fn)(void))
+{
+	const pid_t parent = getpid();
+	const pid_t pid = fork();
+
+	if (pid == -1)
+		kill_broken("the harness: fork: %s", strerror(errno));
+	if (pid != 0)
+		return pid;
+	die_with_parent(parent);
+	run_anywhere();
+	fn();
+	_exit(ROUND_KEPT);
+}
+
+static int open_stat(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool kill_has_ended(pid_t party)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)party, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
+static void yield(void)
+{
+	const struct timespec moment = {.tv_nsec = 20000};
+
+	nanosleep(&moment, NULL);
+}
+
+// True if it sleeps, false if it has ended or does neither for long.
+static bool falls_asleep(pid_t party, int tries)
+{
+	const int fd = open_stat(party);
+	bool asleep = false;
+
+	while (!asleep && tries-- > 0 && !kill_has_ended(party)) {
+		asleep = fd != -1 && stat_says_asleep(fd);
+		if (!asleep)
+			yield();
+	}
+	close(fd);
+	return asleep;
+}
+
+void kill_await_asleep(pid_t party)
+{
+	while (!falls_asleep(party, PROBE_TRIES))
+		if (kill_has_ended(party))
+			kill_broken("a party that should sleep has ended");
+}
+
+void kill_join(pid_t party, const char *who)
+{
+	int status;
+
+	if (party == 0)
+		return;
+	snprintf(shared->note, sizeof(shared->note), "waiting for %s", who);
+	while (waitpid(party, &status, 0) == -1)
+		if (errno != EINTR)
+			kill_broken("the harness: waitpid: %s", strerror(errno));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == ROUND_KEPT)
+		return;
+	if (WIFSIGNALED(status))
+		kill_broken("%s died of signal %d", who, WTERMSIG(status));
+	kill_broken("%s ended with status %d", who, WEXITSTATUS(status));
+}
+
+static void live_and_wait_for_death(const struct kill_scenario *s)
+{
+	if (s->enter)
+		s->enter();
+	victim_offer();
+	kill_mark_begin();
+	s->operation();
+	kill_mark_end();
+	_exit(ROUND_ENGINE);
+}
+
+static void start_victim(const struct kill_scenario *s)
+{
+	const pid_t parent = getpid();
+
+	victim_pid = fork();
+	if (victim_pid == -1)
+		kill_broken("the harness: fork: %s", strerror(errno));
+	if (victim_pid == 0) {
+		die_with_parent(parent);
+		live_and_wait_for_death(s);
+	}
+	victim_adopt(&victim, victim_pid, s->wake);
+}
+
+// The victim stands still at the chance. Whether the contender sleeps there.
+static bool start_contender(const struct kill_scenario *s)
+{
+	contender = kill_party(s->contend);
+	return falls_asleep(contender, PROBE_TRIES);
+}
+
+static enum moved reach_chance(const struct round_plan *plan)
+{
+	const enum moved moved = victim_go(&victim, &shared->base, 0, plan->chance);
+
+	if (moved == MOVED_THERE)
+		shared->slept = start_contender(plan->scenario);
+	return moved;
+}
+
+static enum moved record(const struct round_plan *plan)
+{
+	struct trace *t = plan->chance ? &shared->contended : &shared->base;
+
+	t->count = plan->chance;
+	return victim_record(&victim, t, TRACE_MAX);
+}
+
+static enum moved kill_asleep(const struct round_plan *plan)
+{
+	const enum moved moved = victim_run_until_asleep(&victim);
+
+	if (moved == MOVED_THERE && plan->how == ROUND_WAKING)
+		plan->scenario->wake(victim.sleeps++);
+	return moved;
+}
+
+static enum moved live(const struct round_plan *plan)
+{
+	const struct trace *t = plan->chance ? &shared->contended : &shared->base;
+	enum moved moved = plan->chance ? reach_chance(plan) : MOVED_THERE;
+
+	if (moved != MOVED_THERE || plan->how == ROUND_PROBE)
+		return moved;
+	if (plan->how == ROUND_RECORD)
+		return record(plan);
+	if (plan->how == ROUND_WALK)
+		return victim_walk(&victim, plan->boundary - plan->chance);
+	moved = victim_go(&victim, t, plan->chance, plan->boundary);
+	if (moved == MOVED_THERE && (plan->how == ROUND_ASLEEP || plan->how == ROUND_WAKING))
+		moved = kill_asleep(plan);
+	return moved;
+}
+
+void round_run(const struct round_plan *plan, struct round_shared *memory)
+{
+	shared = memory;
+	die_with_parent(plan->sweep);
+	be_patient(plan->patience_ms);
+	kill_note("prepare");
+	plan->scenario->prepare();
+	kill_note("the victim's operation");
+	start_victim(plan->scenario);
+	shared->moved = live(plan);
+	shared->pc = victim.pc;
+	victim_kill(&victim);
+	if (plan->how == ROUND_PROBE)
+		_exit(ROUND_KEPT);
+	if (shared->moved == MOVED_STUCK)
+		kill_broken("hangs: the victim itself, though it was woken");
+	if (shared->moved == MOVED_GONE)
+		kill_broken("the victim ended by itself (status %#x)", victim.status);
+	be_patient(plan->patience_ms);
+	kill_note("after");
+	shared->outcome = plan->scenario->after();
+	_exit(ROUND_KEPT);
+}

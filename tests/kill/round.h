@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+//
+// tests/kill/round.h - between sweep.c and round.c: what one round is told, and what it tells.
+#ifndef KILL_ROUND_H
+#define KILL_ROUND_H
+
+#include "sweep.h"
+#include "trace.h"
+
+enum round_how {
+	ROUND_RECORD, // step to the end and write the trace
+	ROUND_PROBE,  // does the contender sleep at `chance`?
+	ROUND_GO,     // by breakpoint
+	ROUND_WALK,   // by single steps: the breakpoint did not hit
+	ROUND_ASLEEP, // into the system call at the boundary
+	ROUND_WAKING, // the same, and kill it while it is being woken
+};
+
+struct round_plan {
+	const struct kill_scenario *scenario;
+	enum round_how how;
+	uint32_t boundary;
+	uint32_t patience_ms;
+	uint32_t chance; // where the contender starts; 0 = there is none
+	pid_t sweep;     // whose child the round is
+};
+
+// In memory that the sweep and all processes of the round share.
+struct round_shared {
+	struct trace base;      // without a contender
+	struct trace contended; // from `chance` on; earlier steps are not filled in
+	char note[128];
+	char broken[256];
+	int outcome;
+	enum moved moved;
+	uint64_t pc; // where the victim died
+	bool slept;  // ROUND_PROBE: yes
+	_Alignas(64) unsigned char data[KILL_SHARED_BYTES];
+};
+
+enum round_end { ROUND_KEPT = 0, ROUND_BROKEN = 1, ROUND_ENGINE = 3 };
+
+// Run one round in the calling process, a fresh fork of the sweep, and end it.
+void round_run(const struct round_plan *plan, struct round_shared *shared)
+	__attribute__((noreturn));
+
+#endif

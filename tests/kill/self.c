@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+//
+// tests/kill/self.c - proof that the sweep can fail: toy protocols with a planted kill window must be
+// reported, for the right reason; correct ones must pass. A checker that finds nothing is only worth
+// something if it is known to find what is there.
+#include "sweep.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { BLOCK = 4000, LOOPS = 200, DELAY = 3000 };
+
+// What the toys share.
+struct toy {
+	volatile int x, y;
+	_Atomic uint32_t word;
+	_Atomic uint32_t death;
+	_Atomic int held;
+	pthread_mutex_t mutex;
+	char block[BLOCK];
+};
+
+static struct toy *toy;
+static pid_t party;
+static int *last_count; // outlives the rounds
+
+static void futex(_Atomic uint32_t *word, int op, uint32_t value)
+{
+	syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+static void set_up(void)
+{
+	toy = kill_shared();
+	toy->x = 50;
+	toy->y = 50;
+}
+
+// Two stores that belong together.
+static void move_one(void)
+{
+	toy->x = toy->x - 1;
+	toy->y = toy->y + 1;
+}
+
+static int sum_is_kept(void)
+{
+	KILL_CHECK(toy->x + toy->y == 100, "the sum is %d", toy->x + toy->y);
+	return toy->y != 50;
+}
+
+// The same, the window so short that only the boundary behind an atomic access shows it.
+static void move_one_far_away(void)
+{
+	for (volatile int i = 0; i < DELAY; i++)
+		continue;
+	__asm__ volatile("movl $49, %%eax\n\txchgl %%eax, %0\n\tmovl $51, %1"
+	                 : "+m"(toy->x), "=m"(toy->y)
+	                 :
+	                 : "eax");
+}
+
+// Fill, then commit with one store. A long block, so that the copy is a string instruction.
+static void copy_block(void)
+{
+	void *to = toy->block;
+	size_t n = BLOCK;
+
+	__asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"('b') : "memory");
+}
+
+static void fill_and_commit(void)
+{
+	copy_block();
+	atomic_store_explicit(&toy->word, 1, memory_order_release);
+}
+
+static void commit_and_fill(void)
+{
+	atomic_store_explicit(&toy->word, 1, memory_order_release);
+	copy_block();
+}
+
+static int block_is_whole(void)
+{
+	if (atomic_load(&toy->word) == 0)
+		return 0;
+	for (int i = 0; i < BLOCK; i++)
+		KILL_CHECK(toy->block[i] == 'b', "torn at byte %d", i);
+	return 1;
+}
+
+// A party waits for the word.
+static void sleep_on_word(void)
+{
+	while (atomic_load(&toy->word) == 0)
+		futex(&toy->word, FUTEX_WAIT, 0);
+}
+
+static void set_up_sleeper(void)
+{
+	set_up();
+	party = kill_party(sleep_on_word);
+	kill_await_asleep(party);
+}
+
+static void set_word_and_wake(void)
+{
+	atomic_store(&toy->word, 1);
+	futex(&toy->word, FUTEX_WAKE, 1);
+}
+
+static int sleeper_went_on(void)
+{
+	const int outcome = (int)atomic_load(&toy->word);
+
+	if (outcome)
+		kill_join(party, "the sleeper");
+	return outcome;
+}
+
+// The same, but the sleeper also waits on a word which the kernel wakes when the committer dies.
+static void sleep_on_both(void)
+{
+	struct futex_waitv on[2] = {
+		{.uaddr = (uintptr_t)&toy->word, .flags = FUTEX_32},
+		{.uaddr = (uintptr_t)&toy->death, .flags = FUTEX_32},
+	};
+
+	while (atomic_load(&toy->word) == 0)
+		syscall(SYS_futex_waitv, on, 2, 0, NULL, 0);
+}
+
+static void set_up_sleeper_on_both(void)
+{
+	set_up();
+	party = kill_party(sleep_on_both);
+	kill_await_asleep(party);
+}
+
+static struct robust_list_head *robust_head(void)
+{
+	struct robust_list_head *head;
+	size_t size;
+
+	return syscall(SYS_get_robust_list, 0, &head, &size) == 0 ? head : NULL;
+}
+
+static void set_word_with_last_will(void)
+{
+	struct robust_list_head *head = robust_head();
+	void *volatile *pending = (void *volatile *)&head->list_op_pending;
+
+	*pending = (char *)&toy->death - head->futex_offset;
+	atomic_store(&toy->word, 1);
+	futex(&toy->word, FUTEX_WAKE, 1);
+	*pending = NULL;
+}
+
+// The victim sleeps itself.
+static void wake_by_word(unsigned nth)
+{
+	if (nth == 0)
+		set_word_and_wake();
+}
+
+static void take_word(void)
+{
+	sleep_on_word();
+	toy->x = 49;
+}
+
+static int slept_or_not(void)
+{
+	KILL_CHECK(toy->x == 50 || kill_wakes() == 1, "taken before it was given");
+	return toy->x == 49;
+}
+
+// A lock that dies with its holder, and one that does not.
+static void hold_plain(void)
+{
+	int zero = 0;
+
+	while (!atomic_compare_exchange_strong(&toy->held, &zero, 1)) {
+		syscall(SYS_futex, &toy->held, FUTEX_WAIT, 1, NULL, NULL, 0);
+		zero = 0;
+	}
+	move_one();
+	atomic_store(&toy->held, 0);
+	syscall(SYS_futex, &toy->held, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static int contender_got_through(void)
+{
+	kill_join(kill_contender(), "the contender");
+	return 1;
+}
+
+static void set_up_mutex(void)
+{
+	pthread_mutexattr_t attr;
+
+	set_up();
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(&toy->mutex, &attr);
+}
+
+static void hold_robust(void)
+{
+	if (pthread_mutex_lock(&toy->mutex) == EOWNERDEAD) {
+		toy->y = 100 - toy->x;
+		pthread_mutex_consistent(&toy->mutex);
+	}
+	move_one();
+	pthread_mutex_unlock(&toy->mutex);
+}
+
+static int sum_is_repaired(void)
+{
+	kill_join(kill_contender(), "the contender");
+	return sum_is_kept();
+}
+
+// An effect that is taken back for a moment.
+static void blink(void)
+{
+	toy->y = 51;
+	toy->y = 50;
+	toy->y = 51;
+}
+
+static int blinks(void)
+{
+	return toy->y == 51;
+}
+
+static void forget(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+static void crash(void)
+{
+	raise(SIGSEGV);
+}
+
+// Boundary k is reached where stepping would reach it: each next one is at most one iteration on.
+static void set_up_count(void)
+{
+	set_up();
+	toy->x = -1;
+}
+
+static void count_up(void)
+{
+	for (int i = 0; i < LOOPS; i++)
+		toy->x = i;
+}
+
+static int counted_on(void)
+{
+	const int count = toy->x;
+
+	// The recording comes first and counts to the end; then the sweep begins anew.
+	KILL_CHECK(count == *last_count || count == *last_count + 1 ||
+	               (count == -1 && *last_count == LOOPS - 1),
+	           "the count went from %d to %d", *last_count, count);
+	*last_count = count;
+	return 1;
+}
+
+struct trial {
+	struct kill_scenario scenario;
+	const char *reason; // in the report; NULL = nothing must be found
+	bool full;
+};
+
+static const struct trial trials[] = {
+	{{"two_stores_are_torn", set_up, NULL, move_one, NULL, NULL, sum_is_kept, 0, 1},
+     "the sum is 99",
+     true},
+	{{"short_sweep_looks_behind_atomics", set_up, NULL, move_one_far_away, NULL, NULL, sum_is_kept,
+      0, 1},
+     "the sum is 99",
+     false},
+	{{"commit_last_is_whole", set_up, NULL, fill_and_commit, NULL, NULL, block_is_whole, 0, 1},
+     NULL,
+     true},
+	{{"commit_first_is_torn", set_up, NULL, commit_and_fill, NULL, NULL, block_is_whole, 0, 1},
+     "torn at byte",
+     true},
+	{{"wake_after_store_is_lost", set_up_sleeper, NULL, set_word_and_wake, NULL, NULL,
+      sleeper_went_on, 0, 1},
+     "hangs: survivor, at: waiting for the sleeper",
+     true},
+	{{"wake_by_last_will_is_kept", set_up_sleeper_on_both, NULL, set_word_with_last_will, NULL,
+      NULL, sleeper_went_on, 0, 1},
+     NULL,
+     true},
+	{{"victim_that_sleeps_is_woken", set_up, NULL, take_word, wake_by_word, NULL, slept_or_not, 0,
+      1},
+     NULL,
+     true},
+	{{"victim_that_nobody_wakes_hangs", set_up, NULL, sleep_on_word, NULL, NULL, slept_or_not, 0,
+      0},
+     "hangs",
+     true},
+	{{"plain_lock_dies_with_its_holder", set_up, NULL, hold_plain, NULL, hold_plain,
+      contender_got_through, 1, 1},
+     "hangs: survivor, at: waiting for the contender",
+     true},
+	{{"robust_lock_is_handed_on", set_up_mutex, NULL, hold_robust, NULL, hold_robust,
+      sum_is_repaired, 1, 1},
+     NULL,
+     true},
+	{{"effect_that_is_undone_is_seen", set_up, NULL, blink, NULL, NULL, blinks, 0, 1},
+     "is undone",
+     true},
+	{{"effect_that_is_missing_is_seen", set_up, NULL, forget, NULL, NULL, blinks, 0, 1},
+     "has not taken effect",
+     true},
+	{{"effect_too_early_is_seen", set_up, blink, forget, NULL, NULL, blinks, 0, 1},
+     "before it began",
+     true},
+	{{"crash_of_the_victim_is_seen", set_up, NULL, crash, NULL, NULL, blinks, 0, 0},
+     "ended by itself",
+     true},
+	{{"breakpoints_land_where_steps_do", set_up_count, NULL, count_up, NULL, NULL, counted_on,
+      KILL_EITHER, KILL_EITHER},
+     NULL,
+     true},
+};
+
+static bool meets(const struct trial *t, const struct kill_report *r)
+{
+	const bool right = t->reason ? r->broken > 0 && strstr(r->text, t->reason)
+	                             : r->broken == 0 && r->diverged == 0;
+
+	printf("%s %s: %u boundaries, %u rounds", right ? "ok  " : "FAIL", t->scenario.name,
+	       r->boundaries, r->rounds);
+	if (!right)
+		printf(", %u diverged, wanted \"%s\", found at %u: \"%s\"", r->diverged,
+		       t->reason ? t->reason : "nothing", r->first, r->broken ? r->text : "nothing");
+	printf("\n");
+	fflush(stdout);
+	return right;
+}
+
+int main(int argc, char **argv)
+{
+	int passed = 0;
+	int failed = 0;
+
+	kill_fix_addresses(argv);
+	last_count = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (last_count == MAP_FAILED)
+		return 1;
+	*last_count = LOOPS - 2;
+	for (size_t i = 0; i < sizeof(trials) / sizeof(trials[0]); i++) {
+		const struct kill_options options = {
+			.full = trials[i].full, .quiet = true, .patience_ms = 1000};
+		struct kill_report report;
+		if (argc > 1 && !strstr(trials[i].scenario.name, argv[1]))
+			continue;
+		kill_sweep(&trials[i].scenario, &options, &report);
+		if (meets(&trials[i], &report))
+			passed++;
+		else
+			failed++;
+	}
+	kill_scratch_remove();
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed || !passed;
+}

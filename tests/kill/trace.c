@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+//
+// tests/kill/trace.c - stepping, running and killing a victim. See trace.h.
+//
+// What makes this subtle is sleep: a step over a system call ends only when the call does. So a tracer
+// that waits for a stop also looks whether the victim is asleep, and then calls the scenario's wake
+// hook. Tracer and victim share one CPU: while one runs the other does not, and yielding is enough to
+// let the victim come to its stop.
+#include "trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STUCK_MS = 4000, NEAR = 48, LOOK_AFTER = 3 };
+
+// The marks are instructions of their own, so that a step is told from a mark by its address alone.
+// The label stands on the trap: a step that arrives there has finished the operation.
+__asm__(".text\n"
+        ".globl kill_mark_begin\n"
+        ".type kill_mark_begin, @function\n"
+        "kill_mark_begin:\n\tint3\n\tret\n"
+        ".size kill_mark_begin, . - kill_mark_begin\n"
+        ".globl kill_mark_end\n"
+        ".type kill_mark_end, @function\n"
+        "kill_mark_end:\n\tint3\n\tret\n"
+        ".size kill_mark_end, . - kill_mark_end\n");
+
+void victim_offer(void)
+{
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0) == -1)
+		_exit(3);
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "kill sweep: %s: %s\n", what, strerror(errno));
+	_exit(3);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+bool stat_says_asleep(int stat_fd)
+{
+	char text[256];
+	const ssize_t len = pread(stat_fd, text, sizeof(text) - 1, 0);
+
+	if (len <= 0)
+		return false;
+	text[len] = 0;
+	const char *paren = strrchr(text, ')');
+	return paren && paren[1] == ' ' && paren[2] == 'S';
+}
+
+static void read_pc(struct victim *v)
+{
+	errno = 0;
+	v->pc = (uint64_t)ptrace(PTRACE_PEEKUSER, v->pid, offsetof(struct user, regs.rip), 0);
+	if (errno)
+		die("PTRACE_PEEKUSER");
+}
+
+static void poke_debug(struct victim *v, int reg, uint64_t value)
+{
+	const size_t at = offsetof(struct user, u_debugreg) + (size_t)reg * sizeof(uint64_t);
+
+	if (ptrace(PTRACE_POKEUSER, v->pid, at, value) == -1)
+		die("PTRACE_POKEUSER of a debug register");
+}
+
+static void set_breakpoint(struct victim *v, uint64_t pc)
+{
+	poke_debug(v, 7, 0);
+	poke_debug(v, 0, pc);
+	poke_debug(v, 7, 1); // register 0, on execution
+}
+
+static void clear_breakpoint(struct victim *v)
+{
+	poke_debug(v, 7, 0);
+}
+
+// Wait for the next stop; wakes the victim if it sleeps.
+static enum moved await_stop(struct victim *v)
+{
+	int64_t since = 0;
+	int tries = 0;
+
+	for (;;) {
+		const pid_t got = waitpid(v->pid, &v->status, __WALL | WNOHANG);
+		if (got == v->pid)
+			break;
+		if (got == -1 && errno != EINTR)
+			die("waitpid");
+		sched_yield();
+		if (++tries < LOOK_AFTER || !stat_says_asleep(v->stat_fd))
+			continue;
+		if (since == 0) {
+			since = now_ms();
+			if (v->wake)
+				v->wake(v->sleeps++);
+		} else if (now_ms() - since > STUCK_MS) {
+			return MOVED_STUCK;
+		}
+	}
+	if (!WIFSTOPPED(v->status)) {
+		v->gone = true;
+		return MOVED_GONE;
+	}
+	read_pc(v);
+	return v->pc == (uint64_t)kill_mark_end || v->pc == (uint64_t)kill_mark_end + 1 ? MOVED_END
+	                                                                                : MOVED_THERE;
+}
+
+// Resume until a trap; other signals are the victim's own and are passed on.
+static enum moved resume(struct victim *v, int request)
+{
+	int sig = 0;
+
+	for (;;) {
+		if (ptrace(request, v->pid, 0, sig) == -1)
+			die("resuming the victim");
+		const enum moved moved = await_stop(v);
+		if (moved == MOVED_GONE || moved == MOVED_STUCK || WSTOPSIG(v->status) == SIGTRAP)
+			return moved;
+		sig = WSTOPSIG(v->status);
+	}
+}
+
+void victim_adopt(struct victim *v, pid_t pid, void (*wake)(unsigned nth))
+{
+	char path[64];
+
+	*v = (struct victim){.pid = pid};
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	v->stat_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (v->stat_fd == -1)
+		die(path);
+	if (await_stop(v) != MOVED_THERE || v->pc != (uint64_t)kill_mark_begin + 1) {
+		fprintf(stderr, "kill sweep: the victim did not reach its begin mark (status %#x)\n",
+		        v->status);
+		_exit(3);
+	}
+	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL) == -1)
+		die("PTRACE_SETOPTIONS");
+	v->wake = wake;
+}
+
+enum moved victim_step(struct victim *v)
+{
+	return resume(v, PTRACE_SINGLESTEP);
+}
+
+enum moved victim_walk(struct victim *v, uint32_t steps)
+{
+	enum moved moved = MOVED_THERE;
+
+	while (steps-- > 0 && moved == MOVED_THERE)
+		moved = victim_step(v);
+	return moved;
+}
+
+// Let it run into the system call before which it stands, and leave it there asleep.
+enum moved victim_run_until_asleep(struct victim *v)
+{
+	const int64_t since = now_ms();
+
+	if (ptrace(PTRACE_CONT, v->pid, 0, 0) == -1)
+		die("resuming the victim");
+	while (!stat_says_asleep(v->stat_fd)) {
+		if (waitpid(v->pid, &v->status, __WALL | WNOHANG) == v->pid) {
+			v->gone = !WIFSTOPPED(v->status);
+			return v->gone ? MOVED_GONE : MOVED_DIVERGED;
+		}
+		if (now_ms() - since > STUCK_MS)
+			return MOVED_DIVERGED;
+		sched_yield();
+	}
+	return MOVED_THERE;
+}
+
+void victim_kill(struct victim *v)
+{
+	if (!v->gone) {
+		kill(v->pid, SIGKILL);
+		do {
+			if (waitpid(v->pid, &v->status, __WALL) == -1 && errno != EINTR)
+				die("waiting for the killed victim");
+		} while (WIFSTOPPED(v->status));
+	}
+	close(v->stat_fd);
+}
+
+static bool is_rep_string(const uint8_t *p)
+{
+	if (*p != 0xf3 && *p != 0xf2)
+		return false;
+	p++;
+	if ((*p & 0xf0) == 0x40)
+		p++;
+	return (*p >= 0xa4 && *p <= 0xa7) || (*p >= 0xaa && *p <= 0xaf);
+}
+
+// What kind of instruction stands at pc. Prefixes are looked through; a rare misreading costs a
+// boundary of the short sweep more or less, never a wrong verdict.
+static uint16_t classify(uint64_t pc)
+{
+	const uint8_t *p = (const uint8_t *)pc;
+
+	if (is_rep_string(p))
+		return STEP_REP;
+	if (p[0] == 0x0f && (p[1] == 0x05 || p[1] == 0x34))
+		return STEP_SYSCALL;
+	while (*p == 0x66 || *p == 0x2e || *p == 0x3e || *p == 0x64 || *p == 0x65)
+		p++;
+	if (*p == 0xf0)
+		return STEP_ATOMIC;
+	if ((*p & 0xf0) == 0x40)
+		p++;
+	return (*p == 0x86 || *p == 0x87) && (p[1] & 0xc0) != 0xc0 ? STEP_ATOMIC : 0;
+}
+
+static uint64_t after_rep(uint64_t pc)
+{
+	return pc + ((((const uint8_t *)pc)[1] & 0xf0) == 0x40 ? 3 : 2);
+}
+
+// Finish a long repeated instruction without stopping at each iteration.
+static enum moved skip_turns(struct victim *v)
+{
+	set_breakpoint(v, after_rep(v->pc));
+	const enum moved moved = resume(v, PTRACE_CONT);
+	clear_breakpoint(v);
+	return moved;
+}
+
+enum moved victim_record(struct victim *v, struct trace *t, uint32_t limit)
+{
+	enum moved moved = MOVED_THERE;
+
+	while (moved == MOVED_THERE && t->count < limit) {
+		struct step *s = &t->steps[t->count];
+		const bool again = t->count > 0 && s[-1].pc == v->pc && s[-1].flags & STEP_REP;
+		const unsigned sleeps = v->sleeps;
+		*s = (struct step){.pc = v->pc, .flags = classify(v->pc)};
+		s->turn = again ? s[-1].turn + 1 : 0;
+		t->count++;
+		moved = s->turn == TURNS_MAX ? skip_turns(v) : victim_step(v);
+		if (v->sleeps != sleeps)
+			s->flags |= STEP_ASLEEP;
+	}
+	t->steps[t->count] = (struct step){.pc = v->pc};
+	return moved;
+}
+
+struct count {
+	uint64_t pc;
+	uint32_t visits;
+};
+
+static struct count *count_of(struct count *table, size_t size, uint64_t pc)
+{
+	size_t at = pc * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (size - 1);
+
+	while (table[at].pc != 0 && table[at].pc != pc)
+		at = (at + 1) & (size - 1);
+	table[at].pc = pc;
+	return &table[at];
+}
+
+void trace_count_visits(struct trace *t, uint32_t from)
+{
+	const size_t size = (size_t)TRACE_MAX * 2;
+	struct count *table = calloc(size, sizeof(*table));
+
+	if (!table)
+		die("no memory");
+	for (uint32_t i = from; i <= t->count; i++) {
+		struct count *c = count_of(table, size, t->steps[i].pc);
+		if (t->steps[i].turn == 0)
+			c->visits++;
+		t->steps[i].visit = c->visits;
+	}
+	free(table);
+}
+
+// From which step on to walk: the one with the fewest stops in all. Never one at the address where
+// the victim stands: whether its breakpoint fires at once depends on how it came there.
+static uint32_t choose_anchor(const struct trace *t, uint32_t from, uint32_t to)
+{
+	uint32_t best = from;
+	uint64_t best_cost = to - from;
+	const uint32_t low = to - from > NEAR ? to - NEAR : from + 1;
+
+	for (uint32_t i = low; i <= to; i++) {
+		const uint64_t cost = (uint64_t)t->steps[i].visit + (to - i) + 1;
+		const bool fit = t->steps[i].turn == 0 && t->steps[i].pc != t->steps[from].pc;
+		if (fit && cost < best_cost) {
+			best = i;
+			best_cost = cost;
+		}
+	}
+	return best;
+}
+
+static enum moved run_to_visit(struct victim *v, const struct step *s)
+{
+	enum moved moved = MOVED_THERE;
+
+	set_breakpoint(v, s->pc);
+	for (uint32_t i = 0; i < s->visit && moved == MOVED_THERE; i++) {
+		moved = resume(v, PTRACE_CONT);
+		if (moved == MOVED_THERE && v->pc != s->pc)
+			moved = MOVED_DIVERGED;
+	}
+	clear_breakpoint(v);
+	return moved;
+}
+
+// A step that walks a long repeated instruction skips as the recording did.
+static enum moved walk_one(struct victim *v, const struct step *s)
+{
+	return s->turn == TURNS_MAX ? skip_turns(v) : victim_step(v);
+}
+
+// Move from boundary `from`, where the victim stands, to boundary `to`.
+enum moved victim_go(struct victim *v, const struct trace *t, uint32_t from, uint32_t to)
+{
+	uint32_t at = choose_anchor(t, from, to);
+	enum moved moved = at > from ? run_to_visit(v, &t->steps[at]) : MOVED_THERE;
+
+	while (moved == MOVED_THERE && at < to) {
+		moved = walk_one(v, &t->steps[at]);
+		at++;
+		if (moved == MOVED_THERE && v->pc != t->steps[at].pc)
+			return MOVED_DIVERGED;
+	}
+	return moved == MOVED_END && at == to && to == t->count ? MOVED_THERE : moved;
+}
