@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+//
+// cmd_info.c - posthaste info: everything that can be seen of a queue, without disturbing its users;
+// it works on a queue whose users hang.
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <time.h>
+
+#include "cli.h"
+#include "queue.h"
+#include "queue_json.h"
+#include "show.h"
+
+static const struct option options[] = {
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+static void show_file(const struct ph_mq_info *info)
+{
+	char text[SHOW_MAX], when[SHOW_MAX] = "?";
+	const time_t created = (time_t)info->created_s;
+	const struct group *group = getgrgid(info->gid);
+	struct tm local;
+
+	if (localtime_r(&created, &local))
+		strftime(when, sizeof when, "%F %T", &local);
+	printf("owner           %s", show_user(text, info->uid));
+	if (group)
+		printf(":%s", group->gr_name);
+	printf("\nmode            %03o\n", (unsigned)info->mode & 07777);
+	printf("created         %s by pid %" PRId32 "\n", when, info->creator);
+	printf("memory          %s\n", show_bytes(text, info->bytes));
+}
+
+static void show_contents(const struct ph_mq_info *info)
+{
+	char text[SHOW_MAX];
+
+	printf("depth           %" PRIu64 " messages of up to %s bytes\n", info->maxmsg,
+	       show_count(text, info->msgsize));
+	printf("waiting         %" PRIu64 " messages\n", info->curmsgs);
+	printf("on loan         %" PRIu64 " borrowed, %" PRIu64 " of %" PRIu64
+	       " spare slots reserved\n",
+	       info->borrowed, info->reserved, info->spares);
+	printf("so far          %" PRIu64 " sent, %" PRIu64 " received\n", info->sent, info->received);
+}
+
+static void show_actor_line(const char *label, int32_t pid, int64_t age_ms)
+{
+	char age[SHOW_MAX];
+
+	if (pid == 0 || age_ms < 0)
+		printf("%-15s nobody yet\n", label);
+	else
+		printf("%-15s pid %" PRId32 ", %s ago\n", label, pid, show_age(age, age_ms));
+}
+
+static void show_users(const struct ph_mq_info *info)
+{
+	printf("asleep          %" PRIu32 " receivers, %" PRIu32 " senders\n", info->receivers_asleep,
+	       info->senders_asleep);
+	show_actor_line("last sender", info->last_sender, info->last_send_age_ms);
+	show_actor_line("last receiver", info->last_receiver, info->last_receive_age_ms);
+	if (info->notify_pid)
+		printf("notification    pid %" PRId32 " is registered\n", info->notify_pid);
+	else
+		printf("notification    nobody is registered\n");
+	printf("subscribers     %s\n", info->subscribers ? "maybe" : "none");
+	printf("polled          %s\n", info->polled ? "yes" : "no");
+	printf("open            %s\n", info->attached ? "yes" : "in no process");
+}
+
+static int show(const char *name, bool as_json)
+{
+	struct ph_mq_info info;
+
+	if (ph_mq_info(name, &info) != 0)
+		return queue_fail(name, errno);
+	if (as_json) {
+		queue_json(&info);
+		return STATUS_DONE;
+	}
+	printf("name            %s\n", info.name);
+	show_file(&info);
+	show_contents(&info);
+	show_users(&info);
+	if (info.damaged)
+		printf("state           damaged; end its users, then: posthaste rm %s\n", info.name + 1);
+	else
+		printf("state           ok\n");
+	return STATUS_DONE;
+}
+
+static int run(int argc, char **argv)
+{
+	char name[QUEUE_NAME_MAX];
+	bool as_json = false;
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
+		if (opt != 'j')
+			return cli_other_option(opt, argv);
+		as_json = true;
+	}
+	if (argc - optind != 1)
+		return cli_usage_error("one name is needed");
+	return queue_name(argv[optind], name) ? show(name, as_json) : STATUS_USAGE;
+}
+
+const struct command cmd_info = {
+	.name = "info",
+	.arguments = "NAME [--json]",
+	.summary = "Show everything about one queue.",
+	.help = "      --json   one JSON object\n",
+	.run = run,
+};

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+//
+// doctor_leftovers.c - what killed processes left in the namespace, and objects that are damaged. Names
+// are only named here, never removed: whether a file is still wanted is for its owner to say.
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "queue.h"
+
+#define TEMPORARY_PREFIX ".tmp-"
+#define POLL_PREFIX ".poll."
+
+enum { HALF_MADE_SECONDS = 60 };
+
+// A temporary name lives for the moments of a creation; an old one belongs to a creator who died.
+static bool is_half_made(int dir, const char *file)
+{
+	struct stat st;
+
+	return strncmp(file, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0 &&
+	       fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       time(NULL) - st.st_ctime > HALF_MADE_SECONDS;
+}
+
+// Everybody who polls a queue holds its FIFO open for both directions; ENXIO says that nobody does.
+static bool is_unused_fifo(int dir, const char *file)
+{
+	struct stat st;
+
+	if (strncmp(file, POLL_PREFIX, strlen(POLL_PREFIX)) != 0 ||
+	    fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISFIFO(st.st_mode))
+		return false;
+	const int fd = openat(dir, file, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == ENXIO;
+}
+
+struct leftovers {
+	size_t count;
+	char first[NAME_MAX + 1];
+};
+
+static void look(struct leftovers *left, const char *directory, bool (*is_one)(int, const char *))
+{
+	const struct dirent *entry;
+	DIR *dir = opendir(directory);
+
+	*left = (struct leftovers){0};
+	while (dir && (entry = readdir(dir)))
+		if (is_one(dirfd(dir), entry->d_name) && left->count++ == 0)
+			snprintf(left->first, sizeof left->first, "%s", entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+static size_t check_files(struct doctor *doctor, const char *directory, const char *what,
+                          bool (*is_one)(int, const char *))
+{
+	struct leftovers left;
+
+	look(&left, directory, is_one);
+	if (left.count == 0)
+		return 0;
+	struct finding *finding = doctor_say(doctor, SEVERITY_NOTE, "leftovers", "%zu %s, such as %s",
+	                                     left.count, what, left.first);
+
+	doctor_advise(finding, "rm %s/%s", directory, left.first);
+	return left.count;
+}
+
+static size_t check_damaged(struct doctor *doctor)
+{
+	struct queue_list list;
+	struct ph_mq_info info;
+	size_t damaged = 0;
+
+	if (!queue_list(&list))
+		return 0;
+	for (size_t i = 0; i < list.count; i++) {
+		const int result = ph_mq_info(list.name[i], &info);
+
+		if (result == 0 ? !info.damaged : errno != EBADMSG)
+			continue;
+		damaged++;
+		struct finding *finding =
+			doctor_say(doctor, SEVERITY_BAD, "damaged", "%s: its users get EBADMSG", list.name[i]);
+
+		doctor_advise(finding, "end its users, then: posthaste rm %s", list.name[i] + 1);
+	}
+	queue_list_free(&list);
+	return damaged;
+}
+
+void doctor_check_leftovers(struct doctor *doctor, const char *directory)
+{
+	const size_t found =
+		check_files(doctor, directory, "objects half made by a killed process", is_half_made) +
+		check_files(doctor, directory, "FIFOs for poll that nobody uses", is_unused_fifo) +
+		check_damaged(doctor);
+
+	if (found == 0)
+		doctor_say(doctor, SEVERITY_OK, "leftovers", "none, and no damaged object");
+}

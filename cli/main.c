@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+//
+// main.c - posthaste(1): the table of commands and the choice among them. Each command is a file
+// cmd_*.c; cli.h is what they share.
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <posthaste/common.h>
+
+#include "bench.h"
+#include "cli.h"
+
+const struct command cmd_bench = {
+	.name = "bench",
+	.arguments = "[ROOM...] [--json] [--list] [--only TEST] [--quick] [--reps N]",
+	.summary = "Measure this library beside the kernel, in one run.",
+	.help = "  --json         one JSON object a line\n"
+			"  --list         name the measurements and end\n"
+			"  --only TEST    this measurement only\n"
+			"  --quick        fewer repetitions\n"
+			"  --reps N       N repetitions of each\n",
+	.run = bench_main,
+};
+
+static const struct command *const commands[] = {
+	&cmd_mk,   &cmd_rm,   &cmd_ls,   &cmd_info,  &cmd_send,
+	&cmd_recv, &cmd_peek, &cmd_bench, &cmd_doctor,
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+static void print_overview(FILE *out)
+{
+	fputs("usage: posthaste COMMAND [ARGUMENTS]\n\n", out);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+	fputs(
+		"  help     Explain a command: posthaste help COMMAND\n"
+		"  version  Say which version this is\n\n"
+		"Queues are files in the namespace directory: POSTHASTE_DIR, else /dev/shm/posthaste, else\n"
+		"/dev/shm/posthaste-UID. A queue's name may be written with or without its leading slash.\n"
+		"Exit status: 0 done, 1 refused or not found, 2 usage, 124 timed out.\n",
+		out);
+}
+
+static int help(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_overview(stdout);
+		return STATUS_DONE;
+	}
+	const struct command *command = find(argv[1]);
+
+	if (!command)
+		return cli_usage_error("there is no command \"%s\"", argv[1]);
+	cli_print_help(stdout, command);
+	return STATUS_DONE;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	if (argc < 1) {
+		print_overview(stderr);
+		return STATUS_USAGE;
+	}
+	if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 ||
+	    strcmp(argv[0], "-h") == 0)
+		return help(argc, argv);
+	if (strcmp(argv[0], "version") == 0 || strcmp(argv[0], "--version") == 0) {
+		printf("posthaste %s\n", ph_version());
+		return STATUS_DONE;
+	}
+	const struct command *command = find(argv[0]);
+
+	if (!command)
+		return cli_usage_error("there is no command \"%s\"", argv[0]);
+	cli_command = command;
+	return command->run(argc, argv);
+}
+
+// What was printed counts only when it has reached its place: a full disk or a closed pipe is a
+// failure of the command, and never a silent one.
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	const int status = dispatch(argc - 1, argv + 1);
+
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE)
+		return cli_fail(STATUS_REFUSED, "stdout", "cannot be written to; the output is incomplete");
+	return status;
+}
