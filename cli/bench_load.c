@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+//
+// One repetition of a workload: make the objects, run the team, check and reckon. bench_work.c has
+// what the workers do.
+#define _GNU_SOURCE
+#include "bench_load.h"
+
+#include "bench_work.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ROUNDTRIPS 1000000
+
+static bench_body *const BODY[] = {
+	[BENCH_SAME] = bench_same_worker,     [BENCH_FILL] = bench_fill_worker,
+	[BENCH_STREAM] = bench_stream_worker, [BENCH_ROUNDTRIP] = bench_roundtrip_worker,
+	[BENCH_IDLE] = bench_idle_worker,
+};
+
+static size_t workers_of(const struct bench_case *c)
+{
+	switch (c->kind) {
+	case BENCH_SAME: return 1;
+	case BENCH_FILL: return 1;
+	case BENCH_STREAM: return c->senders + c->receivers;
+	case BENCH_ROUNDTRIP: return 2;
+	case BENCH_IDLE: return 1 + c->receivers;
+	}
+	return 1;
+}
+
+bool bench_can(const struct bench_case *c, const struct bench_ops *ops)
+{
+	if (ops->one_to_one && (c->senders > 1 || c->receivers > 1 || c->priorities))
+		return false;
+	return !(ops->one_to_one && c->kind == BENCH_IDLE);
+}
+
+// Every message of a stream was received exactly once.
+static const char *check_stream(const struct bench_load *load, const struct bench_team *team)
+{
+	uint64_t ops = 0, sum = 0;
+	for (size_t i = 0; i < team->n; i++) {
+		ops += team->worker[i].ops;
+		sum += team->worker[i].sum;
+	}
+	for (size_t s = 0; s < load->c->senders; s++) {
+		const uint64_t n = bench_share(load, s);
+		sum -= n * (n + 1) / 2;
+	}
+	return ops == load->count && sum == 0 ? NULL : "messages were lost or repeated";
+}
+
+static void reckon(const struct bench_case *c, struct bench_team *team, struct bench_sample *out)
+{
+	int64_t start = INT64_MAX, end = 0;
+	double cpu = 0, switches = 0, ops = 0;
+	for (size_t i = 0; i < team->n; i++) {
+		const struct bench_worker *w = &team->worker[i];
+		if (w->start_ns && w->start_ns < start)
+			start = w->start_ns;
+		end = w->end_ns > end ? w->end_ns : end;
+		cpu += (double)w->cpu_ns;
+		switches += (double)w->switches;
+		ops += (double)w->ops;
+	}
+	ops = ops > 0 ? ops : 1;
+	out->ns = (double)(end - start) / ops;
+	out->cpu_ns = cpu / ops;
+	out->switches = switches / ops;
+	if (c->kind == BENCH_ROUNDTRIP) {
+		out->p50_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.50);
+		out->p99_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.99);
+	}
+}
+
+static int create_ends(struct bench_load *load, int ends)
+{
+	static unsigned serial;
+	for (int i = 0; i < ends; i++) {
+		struct bench_end *end = &load->end[i];
+		snprintf(end->name, sizeof(end->name), "/bench-%ld-%u", (long)getpid(), serial++);
+		end->size = load->c->size;
+		end->depth = load->c->depth;
+		end->polled = load->c->kind == BENCH_ROUNDTRIP && load->c->layout == BENCH_SPLIT;
+		if (load->ops->create(end) != 0) {
+			const int error = errno;
+			while (i-- > 0)
+				load->ops->destroy(&load->end[i]);
+			errno = error;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void bench_repeat(const struct bench_case *c, const struct bench_ops *ops, uint64_t count,
+                  struct bench_sample *sample)
+{
+	struct bench_load load = {.c = c, .ops = ops, .count = count};
+	struct bench_team team;
+	const int ends = c->kind == BENCH_ROUNDTRIP ? 2 : 1;
+	memset(out, 0, sizeof(*sample));
+	if (c->kind == BENCH_ROUNDTRIP && load.count > MAX_ROUNDTRIPS)
+		load.count = MAX_ROUNDTRIPS;
+	if (create_ends(&load, ends) != 0) {
+		sample->error = strerror(errno);
+		return;
+	}
+	sample->size = load.end[0].size;
+	sample->depth = load.end[0].depth;
+	const size_t times = c->kind == BENCH_ROUNDTRIP ? (size_t)load.count : 0;
+	if (bench_team_init(&team, workers_of(c), times) != 0) {
+		sample->error = strerror(errno);
+	} else {
+		if (bench_team_run(&team, c->layout, BODY[c->kind], &load, &sample->error) == 0) {
+			sample->error = c->kind == BENCH_STREAM ? check_stream(&load, &team) : NULL;
+			reckon(c, &team, sample);
+		}
+		bench_team_free(&team);
+	}
+	for (int i = 0; i < ends; i++)
+		ops->destroy(&load.end[i]);
+}
+
+uint64_t bench_calibrate(const struct bench_case *c, const struct bench_ops *ops, int64_t ns,
+                         struct bench_sample *sample)
+{
+	if (c->kind == BENCH_IDLE)
+		return (uint64_t)ns;
+	for (uint64_t count = 256;; count *= 8) {
+		bench_repeat(c, ops, count, sample);
+		if (sample->error)
+			return 0;
+		const double took = sample->ns * (double)count;
+		if (took > (double)ns / 8 || count > UINT64_C(1) << 40) {
+			const double want = (double)ns / sample->ns;
+			return want < 64 ? 64 : (uint64_t)want;
+		}
+	}
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+//
+// The report: a table for people, or one JSON object a line.
+//
+// ratio is the contestant's time by ours: above 1 the library is faster. cpu_ratio is our CPU time
+// by the kernel's: below 1 the library needs less. growth is a case's cost by that of its group's
+// first.
+#define _GNU_SOURCE
+#include "bench_run.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+// Three significant digits with a unit, in a static buffer of which there are eight.
+static const char *duration(double ns)
+{
+	static char text[8][16];
+	static unsigned next;
+	char *out = text[next++ % 8];
+	const char *unit = "ns";
+	if (ns >= 10000000) {
+		ns /= 1000000;
+		unit = "ms";
+	} else if (ns >= 10000) {
+		ns /= 1000;
+		unit = "us";
+	}
+	snprintf(out, sizeof(text[0]), "%.*f %s", ns < 9.995 ? 2 : ns < 99.95 ? 1 : 0, ns, unit);
+	return out;
+}
+
+static const char *number(double x)
+{
+	static char text[8][16];
+	static unsigned next;
+	char *out = text[next++ % 8];
+	snprintf(out, sizeof(text[0]), "%.*f", x < 9.995 ? 2 : x < 99.95 ? 1 : 0, x);
+	return out;
+}
+
+static const char *size_text(size_t bytes)
+{
+	static char text[24];
+	if (bytes >= 1024 && bytes % 1024 == 0)
+		snprintf(text, sizeof(text), "%zu KiB", bytes / 1024);
+	else
+		snprintf(text, sizeof(text), "%zu B", bytes);
+	return text;
+}
+
+void bench_report_begin(const struct bench_room *room, const struct bench_options *opt)
+{
+	struct utsname os;
+	if (opt->json)
+		return;
+	if (uname(&os) != 0)
+		snprintf(os.release, sizeof(os.release), "?");
+	printf("%s: %s\n%u CPU%s, Linux %s; medians of %u interleaved repetition%s; "
+	       "ratio = the other's time / posthaste's\n\n",
+	       room->name, room->what, bench_cpus(), bench_cpus() == 1 ? "" : "s", os.release,
+	       opt->reps, opt->reps == 1 ? "" : "s");
+	printf("%-19s %-31s %7s %7s", "test", "", "size", "depth");
+	for (size_t s = 0; s < opt->sides; s++)
+		printf(s ? " %11s %6s" : " %11s", opt->side[s].name, "ratio");
+	printf("\n");
+}
+
+// One line of figures: ours, then each other's with its ratio to ours.
+static void figures(const struct bench_row *row, const struct bench_options *opt, size_t field)
+{
+	double ours = 0;
+	for (size_t s = 0; s < opt->sides; s++) {
+		const struct bench_result *r = &row->result[s];
+		double v;
+		memcpy(&v, (const char *)r + field, sizeof(v));
+		if (s == 0)
+			ours = r->ran ? v : 0;
+		printf(" %11s", r->error[0] ? "failed" : r->ran ? duration(v) : "-");
+		if (s > 0)
+			printf(" %6s", r->ran && ours > 0 ? number(v / ours) : "-");
+	}
+	printf("\n");
+}
+
+static void sub_row(const struct bench_row *row, const struct bench_options *opt, const char *what,
+                    size_t field)
+{
+	printf("%-19s   %-29s %7s %7s", "", what, "", "");
+	figures(row, opt, field);
+}
+
+static void notes(const struct bench_row *row, const struct bench_options *opt)
+{
+	for (size_t s = 0; s < opt->sides; s++) {
+		const struct bench_result *r = &row->result[s];
+		if (r->error[0])
+			printf("%-19s   %s failed: %s\n", "", opt->side[s].name, r->error);
+		if (r->ran && r->depth != row->c->depth)
+			printf("%-19s   %s was granted depth %zu\n", "", opt->side[s].name, r->depth);
+		if (r->ran && r->size != row->c->size)
+			printf("%-19s   %s was granted %zu bytes; its time is scaled by the byte\n", "",
+			       opt->side[s].name, r->size);
+	}
+	if (row->c->kind == BENCH_IDLE && row->result[0].ran)
+		printf("%-19s   context switches of a receiver: %s; kernel %s\n", "",
+		       number(row->result[0].switches), number(row->result[1].switches));
+	if (row->last_of_group)
+		printf("%-19s   %s: the last costs %s times the first; kernel %s\n", "", row->c->group,
+		       number(row->growth[0]), number(row->growth[1]));
+}
+
+static void human(const struct bench_row *row, const struct bench_options *opt)
+{
+	const struct bench_case *c = row->c;
+	printf("%-19s %-31s %7s %7zu", c->test, c->what, size_text(c->size), c->depth);
+	figures(row, opt, offsetof(struct bench_result, ns));
+	if (c->kind == BENCH_ROUNDTRIP) {
+		sub_row(row, opt, "p50", offsetof(struct bench_result, p50_ns));
+		sub_row(row, opt, "p99", offsetof(struct bench_result, p99_ns));
+	}
+	if (c->show_cpu)
+		sub_row(row, opt, "CPU time", offsetof(struct bench_result, cpu_ns));
+	notes(row, opt);
+}
+
+// ,"prefix_key":value - or without a prefix
+static void json_field(const char *prefix, const char *key, double value)
+{
+	printf(",\"%s%s%s\":%.6g", prefix, *prefix ? "_" : "", key, value);
+}
+
+static void json_failure(const char *name, const char *error)
+{
+	printf(",\"%s_error\":\"", name);
+	for (const char *p = error; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			putchar('\\');
+		putchar((unsigned char)*p < ' ' ? ' ' : *p);
+	}
+	putchar('"');
+}
+
+static void json_side(const struct bench_row *row, const struct bench_options *opt, size_t s)
+{
+	const struct bench_result *r = &row->result[s];
+	const char *name = opt->side[s].name;
+	if (r->error[0])
+		json_failure(name, r->error);
+	if (!r->ran)
+		return;
+	json_field(name, "ns", r->ns);
+	json_field(name, "cpu_ns", r->cpu_ns);
+	json_field(name, "switches", r->switches);
+	if (row->c->kind == BENCH_ROUNDTRIP) {
+		json_field(s ? name : "", "p50_ns", r->p50_ns);
+		json_field(s ? name : "", "p99_ns", r->p99_ns);
+	}
+	if (r->depth != row->c->depth)
+		json_field(name, "depth", (double)r->depth);
+	if (r->size != row->c->size)
+		json_field(name, "size", (double)r->size);
+}
+
+static void json(const struct bench_row *row, const struct bench_options *opt)
+{
+	const struct bench_case *c = row->c;
+	const struct bench_result *ours = &row->result[0];
+	printf("{\"room\":\"%s\",\"test\":\"%s\",\"size\":%zu,\"depth\":%zu", row->room->name, c->test,
+	       c->size, c->depth);
+	printf(",\"senders\":%u,\"receivers\":%u", c->senders, c->receivers);
+	for (size_t s = 0; s < opt->sides; s++)
+		json_side(row, opt, s);
+	for (size_t s = 1; s < opt->sides; s++) {
+		const struct bench_result *r = &row->result[s];
+		if (ours->ran && r->ran && ours->ns > 0)
+			json_field(s == 1 ? "" : opt->side[s].name, "ratio", r->ns / ours->ns);
+	}
+	if (ours->ran && row->result[1].ran && row->result[1].cpu_ns > 0)
+		json_field("", "cpu_ratio", ours->cpu_ns / row->result[1].cpu_ns);
+	if (row->growth[0] > 0)
+		json_field("", "growth", row->growth[0]);
+	if (row->growth[1] > 0)
+		json_field("kernel", "growth", row->growth[1]);
+	printf("}\n");
+}
+
+void bench_report_row(const struct bench_row *row, const struct bench_options *opt)
+{
+	if (opt->json)
+		json(row, opt);
+	else
+		human(row, opt);
+	fflush(stdout);
+}
