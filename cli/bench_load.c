@@ -103,7 +103,7 @@ void bench_repeat(const struct bench_case *c, const struct bench_ops *ops, uint6
 	struct bench_load load = {.c = c, .ops = ops, .count = count};
 	struct bench_team team;
 	const int ends = c->kind == BENCH_ROUNDTRIP ? 2 : 1;
-	memset(out, 0, sizeof(*sample));
+	memset(sample, 0, sizeof(*sample));
 	if (c->kind == BENCH_ROUNDTRIP && load.count > MAX_ROUNDTRIPS)
 		load.count = MAX_ROUNDTRIPS;
 	if (create_ends(&load, ends) != 0) {

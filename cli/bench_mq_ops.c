@@ -127,7 +127,7 @@ static void set_kernel_limit(const char *what, size_t value)
 }
 
 // As much as this user may have, without touching the machine's settings: the limits of depth and
-// size belong to an IPC namespace, and one of our own has limits of its own. Only root can make one.
+// size belong to an IPC namespace, and one of our own has its own. Only root can make one.
 static void raise_limits(void)
 {
 	static bool done;
