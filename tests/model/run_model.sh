@@ -1,0 +1,97 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# tests/model/run_model.sh [full] - checks lock.pml and wait.pml with spin: the protocols as they are
+# hold in every configuration below, and each planted bug is found. `full` adds configurations that
+# take minutes and gigabytes. JOBS sets how many run at once (2).
+#
+# Lines of the table: model, expected verdict, flags. The last line of the output: "N passed, N failed".
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+table()
+{
+	cat <<'END'
+lock holds -DTHREADS=3 -DEAGER=3
+lock holds -DTHREADS=3 -DEAGER=3 -DDEATHS=2
+lock fails -DTHREADS=3 -DEAGER=3 -DBUG_CLEAR_WAITERS
+lock fails -DTHREADS=3 -DEAGER=3 -DBUG_NO_WAKE_ALL
+lock fails -DTHREADS=3 -DEAGER=3 -DBUG_TAKE_DROPS_WAITERS
+lock fails -DTHREADS=3 -DEAGER=3 -DBUG_PENDING_LATE
+lock fails -DTHREADS=3 -DEAGER=3 -DBUG_PENDING_EARLY
+lock fails -DTHREADS=3 -DEAGER=3 -DBUG_NO_REPAIR
+lock fails -DTHREADS=3 -DEAGER=3 -DBUG_BLIND_STORE
+wait holds -DRECEIVERS=2 -DSENDS=2
+wait holds -DRECEIVERS=2 -DSENDS=2 -DDEPTH=2 -DDEATHS=2
+wait holds -DRECEIVERS=2 -DSENDS=2 -DDEPTH=2 -DGIVE_UPS=1
+wait holds -DSENDERS=2 -DRECEIVERS=1 -DSENDS=1 -DRECEIVES=2
+wait holds -DRECEIVERS=2 -DSENDS=2 -DONE_LOCK
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_FLAG_UNDER_OWN_LOCK
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_FLAG_NOT_NUMBERED
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_NO_SECOND_LOOK
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_EVENT_READ_LATE
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_BUMP_AFTER_COMMIT
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_CLEAR_ALWAYS
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_NO_DUTY
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_DUTY_LATE
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_CLEAR_EARLY
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_WOKEN_DROPS_DUTY
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_DEATHWORD_FIRST
+wait fails -DRECEIVERS=2 -DSENDS=2 -DBUG_DEATH_WAKES_NOBODY
+END
+	[ "${1:-}" = full ] && cat <<'END'
+lock holds -DTHREADS=4
+wait holds -DSENDERS=2 -DRECEIVERS=2 -DSENDS=1
+wait holds -DRECEIVERS=2 -DSENDS=2 -DRECEIVES=2
+END
+}
+
+# run_one LINE-NUMBER MODEL EXPECTED FLAGS...: one verdict line into a file of its own.
+run_one()
+{
+	number=$1 model=$2 expected=$3
+	shift 3
+	mkdir "$work/$number" && cd "$work/$number" || exit 2
+	{
+		spin -a "$@" "$here/$model.pml" &&
+			cc -O1 -w -DSAFETY -DNOFAIR -DMEMLIM=4000 -o pan pan.c &&
+			./pan -m20000
+	} >log 2>&1
+	states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' log)
+	if grep -q 'errors: 0$' log && ! grep -qE 'error: max search|reached -DMEMLIM|out of memory' log; then
+		verdict=holds
+	elif grep -qE '^pan:[0-9]+: (assertion violated|invalid end state)' log; then
+		verdict=fails
+	else
+		verdict='was not checked'
+	fi
+	word=FAIL
+	[ "$verdict" = "$expected" ] && word=PASS
+	echo "$word $model $* $verdict (${states:-0} states)" >"$work/$number.verdict"
+	[ $word = PASS ] || tail -n 20 log >>"$work/$number.verdict"
+	rm -rf "${work:?}/$number"
+}
+
+# The script runs itself for one line of the table: `one WORK-DIRECTORY ...`.
+if [ "${1:-}" = one ]; then
+	work=$2
+	shift 2
+	run_one "$@"
+	exit 0
+fi
+
+for tool in spin cc; do
+	command -v $tool >/dev/null && continue
+	echo "this needs $tool (Debian packages: spin, gcc)" >&2
+	exit 2
+done
+work=$(mktemp -d "${TMPDIR:-/tmp}/posthaste-model-XXXXXX") || exit 2
+trap 'rm -rf "$work"' EXIT
+trap 'exit 2' INT TERM
+
+table "${1:-}" | awk -v work="$work" '{ print "one", work, NR + 100, $0 }' |
+	xargs -P "${JOBS:-2}" -L 1 sh "$here/run_model.sh"
+cat "$work"/*.verdict
+passed=$(cat "$work"/*.verdict | grep -c '^PASS')
+failed=$(($(table "${1:-}" | wc -l) - passed))
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
