@@ -28,7 +28,7 @@ struct command {
 };
 
 extern const struct command cmd_mk, cmd_rm, cmd_ls, cmd_info, cmd_send, cmd_recv, cmd_peek;
-extern const struct command cmd_bench, cmd_doctor;
+extern const struct command cmd_bench, cmd_demo, cmd_doctor;
 
 // The command that runs, for complaints and help. Set once by main.
 extern const struct command *cli_command;

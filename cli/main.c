@@ -25,7 +25,7 @@ const struct command cmd_bench = {
 
 static const struct command *const commands[] = {
 	&cmd_mk,   &cmd_rm,   &cmd_ls,   &cmd_info,  &cmd_send,
-	&cmd_recv, &cmd_peek, &cmd_bench, &cmd_doctor,
+	&cmd_recv, &cmd_peek, &cmd_demo, &cmd_bench, &cmd_doctor,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+//
+// cmd_demo.c - posthaste demo: counts the words of files with several processes and two queues, kills
+// one of them in the middle, checks the counts against a plain program, and races the kernel's queues.
+//
+//   demo_corpus.c, demo_cutter.c   which files, and how they are cut into chunks
+//   demo_words.c                   the counting itself
+//   demo_transport.c               the queues, ours and the kernel's
+//   demo_crew.c, demo_worker.c     the processes
+//   demo_run.c                     one run, as the parent sees it
+//   demo_report.c                  what is printed
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "demo_crew.h"
+#include "demo_report.h"
+#include "doctor.h"
+#include "progress.h"
+#include "stop.h"
+
+static const struct option options[] = {
+	{"workers", required_argument, NULL, 'w'}, {"keep-going", no_argument, NULL, 'k'},
+	{"no-race", no_argument, NULL, 'R'},       {"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},          {0},
+};
+
+enum { DEPTH = 256, KERNEL_DEPTH = 10, MESSAGE_BYTES = 8192, LEAST_MESSAGE_BYTES = 1024 };
+
+struct wish {
+	uint64_t workers;
+	bool keep_going, no_race, as_json;
+};
+
+static void count_plainly(const struct corpus *corpus, struct words *words)
+{
+	uint64_t done = 0;
+
+	words_init(words);
+	progress_begin("counting alone", "bytes", corpus->bytes);
+	for (size_t i = 0; i < corpus->count; i++) {
+		FILE *in = fopen(corpus->file[i].path, "re");
+
+		if (!in || !words_count_file(words, in))
+			cli_fail(STATUS_REFUSED, corpus->file[i].path, "%s; left out", strerror(errno));
+		if (in)
+			fclose(in);
+		done += corpus->file[i].bytes;
+		progress_at(done);
+	}
+	progress_end();
+}
+
+// What the kernel grants everybody: at most 10 messages of 8 KiB, less if the administrator says so.
+static long kernel_limit(const char *file, long wanted)
+{
+	const long limit = doctor_read_number(file, wanted);
+
+	return limit < wanted ? limit : wanted;
+}
+
+static void add_racer(struct demo_report *report, const struct transport *transport, long depth,
+                      long message_bytes)
+{
+	report->racer[report->racers++] =
+		(struct racer){.transport = transport, .depth = depth, .message_bytes = message_bytes};
+}
+
+// With large messages the counting takes most of the time, with small ones the queues do.
+static void add_racers(struct demo_report *report)
+{
+	const long sizes[] = {report->plan.message_bytes, LEAST_MESSAGE_BYTES};
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		add_racer(report, &transport_posthaste, DEPTH, sizes[i]);
+		add_racer(report, &transport_posthaste, report->kernel_depth, sizes[i]);
+		add_racer(report, &transport_kernel, report->kernel_depth, sizes[i]);
+	}
+}
+
+static int by_seconds(const void *a, const void *b)
+{
+	const double x = ((const struct racer *)a)->seconds, y = ((const struct racer *)b)->seconds;
+
+	return (x > y) - (x < y);
+}
+
+static void race_once(const struct demo_report *report, const struct racer *racer,
+                      struct racer *result)
+{
+	struct demo_plan plan = report->plan;
+	struct demo_outcome outcome;
+
+	plan.transport = racer->transport;
+	plan.depth = racer->depth;
+	plan.message_bytes = racer->message_bytes;
+	plan.kill_one = false;
+	*result = *racer;
+	progress_begin(racer->transport->name, "bytes", plan.corpus->bytes);
+	result->ran = demo_run(&plan, &outcome);
+	progress_end();
+	result->seconds = outcome.seconds;
+	result->cpu_seconds = outcome.cpu_seconds;
+	result->switches = (double)outcome.switches;
+	result->messages = 2.0 * outcome.chunks;
+	memcpy(result->trouble, outcome.trouble, sizeof result->trouble);
+	words_free(&outcome.words);
+}
+
+// The racers take turns, so that a busy moment of the machine hits all of them.
+static void race(struct demo_report *report)
+{
+	struct racer lap[RACERS_MAX][RACE_RUNS];
+
+	for (size_t k = 0; k < RACE_RUNS; k++)
+		for (size_t i = 0; i < report->racers; i++)
+			race_once(report, &report->racer[i], &lap[i][k]);
+	for (size_t i = 0; i < report->racers; i++) {
+		bool all_ran = true;
+
+		for (size_t k = 0; k < RACE_RUNS; k++) {
+			all_ran = all_ran && lap[i][k].ran;
+			if (!lap[i][k].ran)
+				lap[i][RACE_RUNS / 2] = lap[i][k];
+		}
+		if (all_ran)
+			qsort(lap[i], RACE_RUNS, sizeof lap[i][0], by_seconds);
+		report->racer[i] = lap[i][RACE_RUNS / 2];
+	}
+}
+
+static bool run_with_accident(const struct demo_plan *plan, const struct transport *transport,
+                              long depth, struct demo_outcome *outcome)
+{
+	struct demo_plan mine = *plan;
+
+	mine.transport = transport;
+	mine.depth = depth;
+	mine.kill_one = true;
+	progress_begin("counting", "bytes", plan->corpus->bytes);
+	const bool well = demo_run(&mine, outcome);
+
+	progress_end();
+	return well;
+}
+
+static bool was_recovered(const struct demo_outcome *outcome)
+{
+	return !outcome->accident.happened || outcome->accident.recovered;
+}
+
+static int demonstrate(struct demo_report *report, const struct wish *wish)
+{
+	struct words plain;
+
+	count_plainly(report->corpus, &plain);
+	stop_idle(false); // from here on there are processes to end first
+	const bool well =
+		run_with_accident(&report->plan, &transport_posthaste, DEPTH, &report->main_run);
+
+	report->equal = well && words_equal(&plain, &report->main_run.words);
+	words_free(&plain);
+	if (well && !wish->no_race) {
+		report->kernel_ran = run_with_accident(&report->plan, &transport_kernel,
+		                                       report->kernel_depth, &report->kernel_run);
+		words_free(&report->kernel_run.words);
+		add_racers(report);
+		race(report);
+	}
+	(wish->as_json ? demo_report_json : demo_report_text)(report);
+	words_free(&report->main_run.words);
+	return report->equal && was_recovered(&report->main_run) ? STATUS_DONE : STATUS_REFUSED;
+}
+
+static int choose_workers(const struct wish *wish)
+{
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (wish->workers > 0)
+		return (int)wish->workers;
+	return processors < 3 ? 3 : processors > 8 ? 8 : (int)processors;
+}
+
+static int demo(const struct wish *wish, int count, char **paths)
+{
+	struct corpus corpus;
+	static struct demo_report report;
+	int status = STATUS_REFUSED;
+
+	stop_install();
+	stop_idle(true);
+	if (count == 0)
+		corpus_default(&corpus);
+	else if (!corpus_from_arguments(&corpus, count, paths, wish->keep_going))
+		return STATUS_REFUSED;
+	report.corpus = &corpus;
+	report.kernel_depth = kernel_limit("/proc/sys/fs/mqueue/msg_max", KERNEL_DEPTH);
+	report.plan = (struct demo_plan){
+		.corpus = &corpus,
+		.depth = DEPTH,
+		.message_bytes = kernel_limit("/proc/sys/fs/mqueue/msgsize_max", MESSAGE_BYTES),
+		.workers = choose_workers(wish),
+	};
+	if (report.plan.message_bytes < LEAST_MESSAGE_BYTES)
+		report.plan.message_bytes = LEAST_MESSAGE_BYTES;
+	if (corpus.bytes == 0)
+		cli_fail(STATUS_REFUSED, NULL,
+		         "there is no text to count; name files: posthaste demo FILE...");
+	else
+		status = demonstrate(&report, wish);
+	corpus_free(&corpus);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	struct wish wish = {.workers = 0};
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":w:kjh", options, NULL)) != -1) {
+		if (opt == 'k')
+			wish.keep_going = true;
+		else if (opt == 'R')
+			wish.no_race = true;
+		else if (opt == 'j')
+			wish.as_json = true;
+		else if (opt != 'w')
+			return cli_other_option(opt, argv);
+		else if (!cli_parse_count(optarg, 1, WORKERS_MAX, &wish.workers))
+			return cli_usage_error("--workers %s is not a number from 1 to %d", optarg,
+			                       WORKERS_MAX);
+	}
+	return demo(&wish, argc - optind, argv + optind);
+}
+
+const struct command cmd_demo = {
+	.name = "demo",
+	.arguments = "[FILE...] [--workers N] [--keep-going] [--no-race] [--json]",
+	.summary = "Count words with several processes, kill one, and account for everything.",
+	.help =
+		"  -w, --workers N    processes that count (default: one a processor, 3 to 8)\n"
+		"  -k, --keep-going   leave out files that cannot be read\n"
+		"      --no-race      do not run on the kernel's queues as well\n"
+		"  -j, --json         one JSON object\n\n"
+		"FILE may be a directory. Without any: the project's own tree if run in it, and texts\n"
+		"that are on any machine. Status 1 if the counts differ from a plain sequential count,\n"
+		"or anything was lost.\n",
+	.run = run,
+};

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+//
+// demo_crew.c - starts the processes of a run and ends them. They die with the parent, whatever ends
+// it, and the queues have no names: nothing can stay behind.
+#include "demo_crew.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+enum { HOME_PATIENCE_MS = 10000 };
+
+// A child in the parent's place: no handlers of his, and no life after him.
+static pid_t start_process(void)
+{
+	const pid_t parent = getpid();
+
+	fflush(NULL);
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		signal(SIGHUP, SIG_DFL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+	}
+	return pid;
+}
+
+static int start_processes(struct crew *crew)
+{
+	crew->reader = start_process();
+	if (crew->reader == 0)
+		crew_read(crew);
+	if (crew->reader < 0)
+		return errno;
+	for (int i = 0; i < crew->workers; i++) {
+		const pid_t pid = start_process();
+
+		if (pid == 0)
+			crew_work(crew, (uint32_t)i);
+		if (pid < 0)
+			return errno;
+		crew->worker[i] = pid;
+	}
+	return 0;
+}
+
+static int open_channels(struct crew *crew, long depth, long message_bytes)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "/posthaste-demo-%ld-jobs", (long)getpid());
+	int err = crew->transport->open(&crew->jobs, name, depth, message_bytes);
+
+	if (err != 0)
+		return err;
+	snprintf(name, sizeof name, "/posthaste-demo-%ld-results", (long)getpid());
+	err = crew->transport->open(&crew->results, name, depth, message_bytes);
+	if (err != 0)
+		crew->transport->close(&crew->jobs);
+	return err;
+}
+
+int crew_start(struct crew *crew, long depth, long message_bytes)
+{
+	const size_t desk_bytes = WORKERS_MAX * sizeof *crew->desk;
+
+	crew->reader = 0;
+	memset(crew->worker, 0, sizeof crew->worker);
+	int err = open_channels(crew, depth, message_bytes);
+
+	if (err != 0)
+		return err;
+	crew->desk = mmap(NULL, desk_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (crew->desk == MAP_FAILED)
+		memory_exhausted();
+	err = start_processes(crew);
+	if (err != 0)
+		crew_end(crew);
+	return err;
+}
+
+// Asks the living workers to go home. One that cannot be asked is killed below.
+static void send_home(struct crew *crew)
+{
+	const struct job stop = {.id = JOB_STOP};
+
+	for (int i = 0; i < crew->workers; i++)
+		if (crew->worker[i] > 0 && crew->transport->send(&crew->jobs, (const char *)&stop,
+		                                                 sizeof stop, 0, HOME_PATIENCE_MS) != 0)
+			return;
+}
+
+static bool has_ended(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) == pid;
+}
+
+static void wait_or_kill(pid_t *pid, int *patience_ms)
+{
+	static const struct timespec one_ms = {.tv_nsec = 1000000};
+
+	if (*pid <= 0)
+		return;
+	for (; !has_ended(*pid); --*patience_ms) {
+		if (*patience_ms <= 0) {
+			kill(*pid, SIGKILL);
+			waitpid(*pid, NULL, 0);
+			break;
+		}
+		nanosleep(&one_ms, NULL);
+	}
+	*pid = 0;
+}
+
+static void end_processes(struct crew *crew, int patience_ms)
+{
+	wait_or_kill(&crew->reader, &patience_ms);
+	for (int i = 0; i < crew->workers; i++)
+		wait_or_kill(&crew->worker[i], &patience_ms);
+}
+
+static void release(struct crew *crew)
+{
+	munmap(crew->desk, WORKERS_MAX * sizeof *crew->desk);
+	crew->transport->close(&crew->jobs);
+	crew->transport->close(&crew->results);
+}
+
+void crew_end(struct crew *crew)
+{
+	end_processes(crew, 0);
+	release(crew);
+}
+
+void crew_finish(struct crew *crew)
+{
+	send_home(crew);
+	end_processes(crew, HOME_PATIENCE_MS);
+	release(crew);
+}

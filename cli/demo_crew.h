@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+//
+// demo_crew.h - the processes of one run: a reader that queues chunks, workers that count their words,
+// and the messages between them and the parent.
+//
+//   reader --- jobs: struct job + text, by priority ---> workers
+//   workers --- results: struct result + counts -------> parent
+#ifndef DEMO_CREW_H
+#define DEMO_CREW_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "demo_corpus.h"
+#include "demo_transport.h"
+#include "demo_words.h"
+
+enum { WORKERS_MAX = 64, PEER_PATIENCE_MS = 30000 };
+
+#define JOB_STOP UINT32_MAX // an id: go home
+
+struct job {
+	uint32_t id;
+};
+
+enum result_kind { RESULT_COUNTS, RESULT_ALL_QUEUED };
+
+struct result {
+	uint32_t kind;
+	uint32_t id;    // of the chunk; RESULT_ALL_QUEUED: how many there are
+	uint32_t bytes; // of the chunk
+	uint32_t worker;
+};
+
+// What a worker is at, for the parent to look at. The parent picks whom to kill by it; no message is
+// ever saved or repeated because of it.
+struct desk {
+	_Atomic uint32_t counting; // the chunk's id + 1; 0 = between chunks
+};
+
+struct crew {
+	const struct transport *transport;
+	const struct corpus *corpus;
+	struct channel jobs, results;
+	struct desk *desk;                 // shared memory, one a worker
+	pid_t reader, worker[WORKERS_MAX]; // 0 = ended
+	int workers;
+};
+
+// Bytes of text in a chunk: so few that its counts always fit into one result.
+size_t crew_chunk_limit(size_t message_bytes);
+
+// 0 or errno. The caller fills in transport, corpus and workers.
+int crew_start(struct crew *crew, long depth, long message_bytes);
+void crew_finish(struct crew *crew); // all work is done: they go home by themselves
+void crew_end(struct crew *crew);    // kills whoever is left
+
+int crew_send_job(struct crew *crew, const struct chunk *chunk, char *message, int timeout_ms);
+
+// Merges a result's counts; false if it is not well formed.
+bool crew_merge(struct words *words, const struct delivery *delivery);
+
+// The bodies of the processes (demo_worker.c). They do not return.
+_Noreturn void crew_read(struct crew *crew);
+_Noreturn void crew_work(struct crew *crew, uint32_t worker);
+
+#endif

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+//
+// demo_run.c - the parent's side of a run. It counts each chunk once by its id, whatever is delivered
+// how often, and waits in short slices, so that it notices a dead process, a silence and a request to
+// stop.
+#include "demo_run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "demo_crew.h"
+#include "memory.h"
+#include "progress.h"
+#include "stop.h"
+
+enum {
+	SLICE_MS = 50,
+	RETRY_AFTER_MS = 200, // a queue that forgets: so much silence means that something was lost
+	HANG_AFTER_MS = 20000,
+};
+
+// Text behind which an accident is worth while waiting for; with less, the first chance is taken.
+#define HALFWAY_FROM (UINT64_C(1) << 20)
+
+struct run {
+	const struct demo_plan *plan;
+	struct demo_outcome *outcome;
+	struct crew crew;
+	bool *is_counted; // by chunk id
+	uint32_t room;    // ids that is_counted holds
+	bool all_queued;  // outcome->chunks is final
+	int silence_ms;
+	double started, killed_at;
+};
+
+static double now_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool fail(struct run *run, const char *what, int err)
+{
+	snprintf(run->outcome->trouble, sizeof run->outcome->trouble, "%s%s%s", what, err ? ": " : "",
+	         err ? strerror(err) : "");
+	return false;
+}
+
+static bool was_counted(const struct run *run, uint32_t id)
+{
+	return id < run->room && run->is_counted[id];
+}
+
+static void mark_counted(struct run *run, uint32_t id)
+{
+	while (id >= run->room) {
+		const uint32_t room = run->room ? run->room * 2 : 1024;
+
+		run->is_counted = memory_resize(run->is_counted, room, sizeof *run->is_counted);
+		memset(run->is_counted + run->room, 0, (room - run->room) * sizeof *run->is_counted);
+		run->room = room;
+	}
+	run->is_counted[id] = true;
+}
+
+static void note_recovery(struct run *run, const struct result *result)
+{
+	struct accident *accident = &run->outcome->accident;
+
+	if (!accident->happened || accident->recovered || result->id != accident->chunk)
+		return;
+	accident->recovered = true;
+	accident->recovered_by = (int)result->worker;
+	accident->recovery_ms = (now_seconds() - run->killed_at) * 1e3;
+}
+
+static bool account(struct run *run, const struct delivery *delivery)
+{
+	struct demo_outcome *outcome = run->outcome;
+	struct result result;
+
+	if (delivery->size < sizeof result)
+		return fail(run, "a result is cut off", 0);
+	memcpy(&result, delivery->data, sizeof result);
+	if (result.kind == RESULT_ALL_QUEUED) {
+		outcome->chunks = result.id;
+		run->all_queued = true;
+		return true;
+	}
+	if (was_counted(run, result.id)) {
+		outcome->duplicates++;
+		return true;
+	}
+	if (!crew_merge(&outcome->words, delivery))
+		return fail(run, "a result is garbled", 0);
+	mark_counted(run, result.id);
+	note_recovery(run, &result);
+	outcome->counted++;
+	outcome->bytes += result.bytes;
+	return true;
+}
+
+static bool stopped_by_us(pid_t pid)
+{
+	int status;
+
+	return kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status);
+}
+
+// Kills worker i if it is in the middle of a chunk. It is stopped first, so that what its desk says is
+// still true when the kill comes.
+static bool kill_at_work(struct run *run, int i)
+{
+	const pid_t pid = run->crew.worker[i];
+
+	if (run->crew.desk[i].counting == 0 || !stopped_by_us(pid))
+		return false;
+	const uint32_t counting = run->crew.desk[i].counting;
+
+	if (counting == 0) {
+		kill(pid, SIGCONT);
+		return false;
+	}
+	run->killed_at = now_seconds();
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	run->crew.worker[i] = 0;
+	run->outcome->accident = (struct accident){
+		.happened = true,
+		.worker = i,
+		.pid = pid,
+		.chunk = counting - 1,
+		.at = (double)run->outcome->bytes / (double)run->plan->corpus->bytes,
+	};
+	return true;
+}
+
+static void maybe_kill_one(struct run *run)
+{
+	const uint64_t total = run->plan->corpus->bytes;
+
+	if (!run->plan->kill_one || run->outcome->accident.happened || run->plan->workers < 2 ||
+	    (total >= HALFWAY_FROM && run->outcome->bytes < total / 2))
+		return;
+	for (int i = run->plan->workers - 1; i >= 0; i--)
+		if (kill_at_work(run, i))
+			return;
+}
+
+// Queues the chunks again whose results are missing: the corpus is cut once more, in the same way.
+static int requeue_missing(struct run *run)
+{
+	char *message = memory_zeroed((size_t)run->plan->message_bytes, 1);
+	struct cutter cutter;
+	struct chunk chunk;
+	int err = 0;
+
+	cutter_begin(&cutter, run->plan->corpus, crew_chunk_limit((size_t)run->plan->message_bytes));
+	while (err == 0 && cutter_next(&cutter, &chunk)) {
+		if (was_counted(run, chunk.id))
+			continue;
+		err = crew_send_job(&run->crew, &chunk, message, SLICE_MS);
+		run->outcome->requeued += err == 0;
+	}
+	cutter_end(&cutter);
+	free(message);
+	return err == ETIMEDOUT ? 0 : err; // the rest at the next silence
+}
+
+// A process that ended before the work was done has failed, unless we killed it.
+static bool crew_is_well(struct run *run)
+{
+	struct crew *crew = &run->crew;
+	int status;
+
+	if (crew->reader > 0 && waitpid(crew->reader, &status, WNOHANG) == crew->reader) {
+		crew->reader = 0;
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+			return fail(run, "the reader ended early", 0);
+	}
+	for (int i = 0; i < crew->workers; i++) {
+		if (crew->worker[i] <= 0 || waitpid(crew->worker[i], &status, WNOHANG) <= 0)
+			continue;
+		crew->worker[i] = 0;
+		return fail(run, "a worker ended early", 0);
+	}
+	return true;
+}
+
+static bool on_silence(struct run *run)
+{
+	run->silence_ms += SLICE_MS;
+	if (!crew_is_well(run))
+		return false;
+	if (run->silence_ms >= HANG_AFTER_MS)
+		return fail(run, "no result came any more", 0);
+	if (run->plan->transport->redelivers || !run->all_queued ||
+	    run->silence_ms % RETRY_AFTER_MS != 0)
+		return true;
+	const int err = requeue_missing(run);
+
+	return err == 0 || fail(run, "chunks cannot be queued again", err);
+}
+
+static void stop_if_asked(struct run *run)
+{
+	if (!stop_asked())
+		return;
+	crew_end(&run->crew);
+	stop_now();
+}
+
+static bool collect_one(struct run *run)
+{
+	const struct transport *transport = run->plan->transport;
+	struct delivery delivery;
+	const int err = transport->take(&run->crew.results, &delivery, SLICE_MS);
+
+	stop_if_asked(run);
+	if (err == ETIMEDOUT)
+		return on_silence(run);
+	if (err == EINTR)
+		return true;
+	if (err != 0)
+		return fail(run, "results cannot be received", err);
+	run->silence_ms = 0;
+	if (!account(run, &delivery))
+		return false;
+	const int done = transport->done(&run->crew.results, &delivery);
+
+	return done == 0 || fail(run, "a result cannot be released", done);
+}
+
+static bool collect(struct run *run)
+{
+	while (!run->all_queued || run->outcome->counted < run->outcome->chunks) {
+		if (!collect_one(run))
+			return false;
+		maybe_kill_one(run);
+		progress_at(run->outcome->bytes);
+	}
+	return true;
+}
+
+// Processor time and switches of this process and of its ended children.
+static void read_usage(double *cpu_seconds, uint64_t *switches)
+{
+	static const int who[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+
+	*cpu_seconds = 0;
+	*switches = 0;
+	for (size_t i = 0; i < sizeof who / sizeof *who; i++) {
+		struct rusage usage;
+
+		getrusage(who[i], &usage);
+		*cpu_seconds += (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+		                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+		*switches += (uint64_t)usage.ru_nvcsw + (uint64_t)usage.ru_nivcsw;
+	}
+}
+
+bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
+{
+	struct run run = {.plan = plan, .outcome = outcome};
+	double cpu_before;
+	uint64_t switches_before;
+
+	*outcome = (struct demo_outcome){.trouble = ""};
+	words_init(&outcome->words);
+	run.crew.transport = plan->transport;
+	run.crew.corpus = plan->corpus;
+	run.crew.workers = plan->workers;
+	read_usage(&cpu_before, &switches_before);
+	run.started = now_seconds();
+	const int err = crew_start(&run.crew, plan->depth, plan->message_bytes);
+
+	if (err != 0)
+		return fail(&run, "queues or processes cannot be made", err);
+	const bool well = collect(&run);
+
+	outcome->seconds = now_seconds() - run.started;
+	(well ? crew_finish : crew_end)(&run.crew);
+	read_usage(&outcome->cpu_seconds, &outcome->switches);
+	outcome->cpu_seconds -= cpu_before;
+	outcome->switches -= switches_before;
+	free(run.is_counted);
+	return well;
+}
