@@ -172,18 +172,18 @@ void kill_join(pid_t party, const char *who)
 	kill_broken("%s ended with status %d", who, WEXITSTATUS(status));
 }
 
-static void live_and_wait_for_death(const struct kill_scenario *s)
+static void live_and_wait_for_death(const struct kill_scenario *s, void (*operation)(void))
 {
 	if (s->enter)
 		s->enter();
 	victim_offer();
 	kill_mark_begin();
-	s->operation();
+	operation();
 	kill_mark_end();
 	_exit(ROUND_ENGINE);
 }
 
-static void start_victim(const struct kill_scenario *s)
+static void start_victim(const struct kill_scenario *s, void (*operation)(void))
 {
 	const pid_t parent = getpid();
 
@@ -192,33 +192,47 @@ static void start_victim(const struct kill_scenario *s)
 		kill_broken("the harness: fork: %s", strerror(errno));
 	if (victim_pid == 0) {
 		die_with_parent(parent);
-		live_and_wait_for_death(s);
+		live_and_wait_for_death(s, operation);
 	}
 	victim_adopt(&victim, victim_pid, s->wake);
 }
 
-// The victim stands still at the chance. Whether the contender sleeps there.
-static bool start_contender(const struct kill_scenario *s)
+// The victim stands still. Does somebody who now starts fn fall asleep?
+static bool would_sleep(void (*fn)(void))
 {
-	contender = kill_party(s->contend);
+	contender = kill_party(fn);
 	return falls_asleep(contender, PROBE_TRIES);
 }
 
-static enum moved reach_chance(const struct round_plan *plan)
+static void let_predecessor_die(const struct round_plan *plan)
 {
-	const enum moved moved = victim_go(&victim, &shared->base, 0, plan->chance);
-
-	if (moved == MOVED_THERE)
-		shared->slept = start_contender(plan->scenario);
-	return moved;
+	kill_note("the predecessor");
+	start_victim(plan->scenario, plan->scenario->predecessor);
+	if (victim_go(&victim, &shared->first, 0, plan->death) != MOVED_THERE)
+		kill_broken("the harness: the predecessor left the recorded path");
+	victim_kill(&victim);
 }
 
-static enum moved record(const struct round_plan *plan)
+static enum moved record(struct trace *t, uint32_t from)
 {
-	struct trace *t = plan->chance ? &shared->contended : &shared->base;
-
-	t->count = plan->chance;
+	t->count = from;
 	return victim_record(&victim, t, TRACE_MAX);
+}
+
+// The rounds that only find something out. They do not come to a judgement.
+static enum moved explore(const struct round_plan *plan)
+{
+	const bool first = plan->how == ROUND_PROBE_FIRST || plan->how == ROUND_RECORD_FIRST;
+	const struct kill_scenario *s = plan->scenario;
+
+	start_victim(s, first ? s->predecessor : s->operation);
+	if (plan->how == ROUND_RECORD_FIRST)
+		return record(&shared->first, 0);
+	const struct trace *t = first ? &shared->first : &shared->base;
+	const enum moved moved = victim_go(&victim, t, 0, plan->boundary);
+	if (moved == MOVED_THERE)
+		shared->slept = would_sleep(first ? s->operation : s->contend);
+	return moved;
 }
 
 static enum moved kill_asleep(const struct round_plan *plan)
@@ -232,13 +246,18 @@ static enum moved kill_asleep(const struct round_plan *plan)
 
 static enum moved live(const struct round_plan *plan)
 {
-	const struct trace *t = plan->chance ? &shared->contended : &shared->base;
-	enum moved moved = plan->chance ? reach_chance(plan) : MOVED_THERE;
+	struct trace *t = plan->chance ? &shared->contended : &shared->base;
+	enum moved moved = MOVED_THERE;
 
-	if (moved != MOVED_THERE || plan->how == ROUND_PROBE)
+	start_victim(plan->scenario, plan->scenario->operation);
+	if (plan->chance)
+		moved = victim_go(&victim, &shared->base, 0, plan->chance);
+	if (moved != MOVED_THERE)
 		return moved;
+	if (plan->chance)
+		would_sleep(plan->scenario->contend);
 	if (plan->how == ROUND_RECORD)
-		return record(plan);
+		return record(t, plan->chance);
 	if (plan->how == ROUND_WALK)
 		return victim_walk(&victim, plan->boundary - plan->chance);
 	moved = victim_go(&victim, t, plan->chance, plan->boundary);
@@ -247,20 +266,13 @@ static enum moved live(const struct round_plan *plan)
 	return moved;
 }
 
-void round_run(const struct round_plan *plan, struct round_shared *memory)
+static bool only_explores(enum round_how how)
 {
-	shared = memory;
-	die_with_parent(plan->sweep);
-	be_patient(plan->patience_ms);
-	kill_note("prepare");
-	plan->scenario->prepare();
-	kill_note("the victim's operation");
-	start_victim(plan->scenario);
-	shared->moved = live(plan);
-	shared->pc = victim.pc;
-	victim_kill(&victim);
-	if (plan->how == ROUND_PROBE)
-		_exit(ROUND_KEPT);
+	return how == ROUND_RECORD_FIRST || how == ROUND_PROBE_FIRST || how == ROUND_PROBE;
+}
+
+static void judge(const struct round_plan *plan)
+{
 	if (shared->moved == MOVED_STUCK)
 		kill_broken("hangs: the victim itself, though it was woken");
 	if (shared->moved == MOVED_GONE)
@@ -268,5 +280,24 @@ void round_run(const struct round_plan *plan, struct round_shared *memory)
 	be_patient(plan->patience_ms);
 	kill_note("after");
 	shared->outcome = plan->scenario->after();
+}
+
+void round_run(const struct round_plan *plan, struct round_shared *memory)
+{
+	const bool explores = only_explores(plan->how);
+
+	shared = memory;
+	die_with_parent(plan->sweep);
+	be_patient(plan->patience_ms);
+	kill_note("prepare");
+	plan->scenario->prepare();
+	if (plan->death)
+		let_predecessor_die(plan);
+	kill_note("the victim's operation");
+	shared->moved = explores ? explore(plan) : live(plan);
+	shared->pc = victim.pc;
+	victim_kill(&victim);
+	if (!explores)
+		judge(plan);
 	_exit(ROUND_KEPT);
 }

@@ -8,12 +8,14 @@
 #include "trace.h"
 
 enum round_how {
-	ROUND_RECORD, // step to the end and write the trace
-	ROUND_PROBE,  // does the contender sleep at `chance`?
-	ROUND_GO,     // by breakpoint
-	ROUND_WALK,   // by single steps: the breakpoint did not hit
-	ROUND_ASLEEP, // into the system call at the boundary
-	ROUND_WAKING, // the same, and kill it while it is being woken
+	ROUND_RECORD_FIRST, // step the predecessor to the end and write its trace
+	ROUND_PROBE_FIRST,  // would the operation sleep at the predecessor's `boundary`?
+	ROUND_RECORD,       // step to the end and write the trace
+	ROUND_PROBE,        // does the contender sleep at `boundary`?
+	ROUND_GO,           // by breakpoint
+	ROUND_WALK,         // by single steps: the breakpoint did not hit
+	ROUND_ASLEEP,       // into the system call at the boundary
+	ROUND_WAKING,       // the same, and kill it while it is being woken
 };
 
 struct round_plan {
@@ -21,12 +23,14 @@ struct round_plan {
 	enum round_how how;
 	uint32_t boundary;
 	uint32_t patience_ms;
+	uint32_t death;  // where the predecessor dies; 0 = there is none
 	uint32_t chance; // where the contender starts; 0 = there is none
 	pid_t sweep;     // whose child the round is
 };
 
 // In memory that the sweep and all processes of the round share.
 struct round_shared {
+	struct trace first;     // of the predecessor
 	struct trace base;      // without a contender
 	struct trace contended; // from `chance` on; earlier steps are not filled in
 	char note[128];
@@ -34,7 +38,7 @@ struct round_shared {
 	int outcome;
 	enum moved moved;
 	uint64_t pc; // where the victim died
-	bool slept;  // ROUND_PROBE: yes
+	bool slept;  // the answer to ROUND_PROBE*
 	_Alignas(64) unsigned char data[KILL_SHARED_BYTES];
 };
 

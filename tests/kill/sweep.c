@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SAMPLE = 150, FAILURES_MAX = 3, WAKING_ROUNDS = 8, PATIENCE_MS = 10000 };
+enum { SAMPLE = 150, FAILURES = 3, WAKING_ROUNDS = 8, PATIENCE_MS = 10000 };
 
 // One scenario's sweep under way.
 struct sweep {
@@ -29,6 +29,7 @@ struct sweep {
 	struct kill_report *report;
 	struct round_shared *shared;
 	const struct trace *trace;
+	uint32_t death;
 	uint32_t chance;
 	uint32_t stride;
 	int outcome; // of the last boundary, -1 = none yet
@@ -118,7 +119,8 @@ static void clear_shared(struct round_shared *shared)
 static enum round_end play(struct sweep *w, enum round_how how, uint32_t boundary)
 {
 	const uint32_t patience_ms = w->options->patience_ms ? w->options->patience_ms : PATIENCE_MS;
-	const struct round_plan plan = {w->scenario, how, boundary, patience_ms, w->chance, getpid()};
+	const struct round_plan plan = {w->scenario, how,       boundary, patience_ms,
+	                                w->death,    w->chance, getpid()};
 	int status = 0;
 
 	clear_shared(w->shared);
@@ -146,7 +148,8 @@ static const char *how_text(enum round_how how)
 	switch (how) {
 	case ROUND_ASLEEP: return ", asleep in it";
 	case ROUND_WAKING: return ", while it is being woken";
-	case ROUND_RECORD: return ", single-stepped";
+	case ROUND_RECORD:
+	case ROUND_RECORD_FIRST: return ", single-stepped";
 	default: return "";
 	}
 }
@@ -235,7 +238,7 @@ static bool chosen(const struct sweep *w, uint32_t k)
 static void sweep_boundaries(struct sweep *w)
 {
 	for (uint32_t k = w->chance; k <= w->trace->count; k++) {
-		if (w->report->broken >= FAILURES_MAX)
+		if (w->report->broken >= (w->options->failures ? w->options->failures : FAILURES))
 			return;
 		if (chosen(w, k))
 			try_boundary(w, k);
@@ -245,36 +248,79 @@ static void sweep_boundaries(struct sweep *w)
 }
 
 // Single-step once to the end. The promises must hold there, too.
-static bool record(struct sweep *w, struct trace *t)
+static bool record(struct sweep *w, enum round_how how, struct trace *t)
 {
-	const enum round_end end = play(w, ROUND_RECORD, 0);
+	const enum round_end end = play(w, how, 0);
 
 	w->trace = t;
-	w->report->boundaries = t->count;
 	if (end == ROUND_KEPT && w->shared->moved == MOVED_END) {
 		trace_count_visits(t, w->chance);
 		return true;
 	}
-	fail(w, ROUND_RECORD, t->count,
+	fail(w, how, t->count,
 	     w->shared->broken[0] ? w->shared->broken : "the operation does not come to its end");
 	return false;
 }
 
-// The first boundary behind an atomic access at which the contender falls asleep.
-static bool find_chance(struct sweep *w)
+static bool sleeps_at(struct sweep *w, enum round_how how, uint32_t boundary)
 {
-	const struct trace *t = &w->shared->base;
+	return play(w, how, boundary) == ROUND_KEPT && w->shared->slept;
+}
 
-	for (uint32_t k = 0; k < t->count; k++) {
+// The first boundary behind an atomic access at which somebody falls asleep; 0 = none.
+static uint32_t find_first_sleep(struct sweep *w, enum round_how how, const struct trace *t)
+{
+	for (uint32_t k = 0; k < t->count; k++)
+		if (t->steps[k].flags & STEP_ATOMIC && sleeps_at(w, how, k + 1))
+			return k + 1;
+	fail(w, how, 0, "nobody ever falls asleep: no lock seems to be held");
+	return 0;
+}
+
+// The last boundary before an atomic access at which he still does.
+static uint32_t find_last_sleep(struct sweep *w, enum round_how how, const struct trace *t,
+                                uint32_t first)
+{
+	uint32_t last = first;
+
+	for (uint32_t k = first; k < t->count; k++) {
 		if (!(t->steps[k].flags & STEP_ATOMIC))
 			continue;
-		w->chance = k + 1;
-		if (play(w, ROUND_PROBE, 0) == ROUND_KEPT && w->shared->slept)
-			return true;
+		if (!sleeps_at(w, how, k))
+			break;
+		last = k;
 	}
-	w->chance = 0;
-	fail(w, ROUND_PROBE, 0, "the contender never falls asleep: no lock seems to be held");
-	return false;
+	return last;
+}
+
+static bool find_death(struct sweep *w)
+{
+	const struct trace *t = &w->shared->first;
+
+	if (!record(w, ROUND_RECORD_FIRST, &w->shared->first))
+		return false;
+	const uint32_t first = find_first_sleep(w, ROUND_PROBE_FIRST, t);
+	if (first)
+		w->death = (first + find_last_sleep(w, ROUND_PROBE_FIRST, t, first)) / 2;
+	return first != 0;
+}
+
+static bool find_chance(struct sweep *w)
+{
+	const uint32_t chance = find_first_sleep(w, ROUND_PROBE, &w->shared->base);
+
+	w->chance = chance;
+	return chance && record(w, ROUND_RECORD, &w->shared->contended);
+}
+
+// Everything that has to be known before the first kill.
+static bool explore(struct sweep *w)
+{
+	if (w->scenario->predecessor && !find_death(w))
+		return false;
+	if (!record(w, ROUND_RECORD, &w->shared->base))
+		return false;
+	return !w->scenario->contend || find_chance(w);
 }
 
 static uint32_t choose_stride(const struct sweep *w)
@@ -291,10 +337,8 @@ bool kill_sweep(const struct kill_scenario *s, const struct kill_options *o, str
 	*r = (struct kill_report){0};
 	kill_scratch();
 	pin_to_one_cpu();
-	bool ready = record(&w, &w.shared->base);
-	if (ready && s->contend)
-		ready = find_chance(&w) && record(&w, &w.shared->contended);
-	if (ready) {
+	if (explore(&w)) {
+		r->boundaries = w.trace->count - w.chance;
 		w.stride = choose_stride(&w);
 		sweep_boundaries(&w);
 	}

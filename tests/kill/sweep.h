@@ -31,12 +31,16 @@ struct kill_scenario {
 	void (*prepare)(void);   // survivor: a fresh object, parties asleep in it
 	void (*enter)(void);     // victim, before the operation; may be NULL
 	void (*operation)(void); // victim: what is swept
-	// Survivor: the victim sleeps for the nth time (from 0): end that. NULL if it never sleeps.
+	// Survivor: the victim sleeps; end that. Called anew (nth = 1, 2, ...) for each further sleep,
+	// and if it does not help. NULL if the victim never sleeps or wakes by itself.
 	void (*wake)(unsigned nth);
 	// A party that is started in the middle of the operation, at the first moment at which it does
 	// not get through but falls asleep: it wants a lock that the victim holds. Boundaries from there
 	// on are swept. May be NULL.
 	void (*contend)(void);
+	// An operation of an earlier victim, who dies holding the lock that `operation` wants: half way
+	// between the first and the last moment at which that would have to wait. May be NULL.
+	void (*predecessor)(void);
 	// Survivor, after the death: check everything that was promised, and say whether the operation
 	// took effect (0 no, 1 yes).
 	int (*after)(void);
@@ -77,6 +81,7 @@ struct kill_options {
 	bool full;            // every boundary; else a sample and all that touch syscalls and atomics
 	uint32_t stride;      // of the sample; 0 = such that a scenario takes about a second
 	bool quiet;           // no report
+	uint32_t failures;    // give up after so many; 0 = 3
 	uint32_t patience_ms; // after this a survivor or a party hangs; 0 = 10 s
 };
 

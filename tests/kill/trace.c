@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STUCK_MS = 4000, NEAR = 48, LOOK_AFTER = 3 };
+enum { STUCK_MS = 4000, AGAIN_MS = 300, NEAR = 48, LOOK_AFTER = 3 };
 
 // The marks are instructions of their own, so that a step is told from a mark by its address alone.
 // The label stands on the trap: a step that arrives there has finished the operation.
@@ -95,10 +95,26 @@ static void clear_breakpoint(struct victim *v)
 	poke_debug(v, 7, 0);
 }
 
+// The victim is asleep. Call its wake hook, and again after a while: the first wake-up may have gone
+// to somebody else. False if that has gone on for too long.
+static bool end_its_sleep(struct victim *v, int64_t *since, int64_t *next)
+{
+	const int64_t now = now_ms();
+
+	if (*since == 0)
+		*since = *next = now;
+	if (now >= *next && v->wake)
+		v->wake(v->sleeps++);
+	if (now >= *next)
+		*next = now_ms() + AGAIN_MS;
+	return now - *since < STUCK_MS;
+}
+
 // Wait for the next stop; wakes the victim if it sleeps.
 static enum moved await_stop(struct victim *v)
 {
 	int64_t since = 0;
+	int64_t next = 0;
 	int tries = 0;
 
 	for (;;) {
@@ -108,15 +124,12 @@ static enum moved await_stop(struct victim *v)
 		if (got == -1 && errno != EINTR)
 			die("waitpid");
 		sched_yield();
-		if (++tries < LOOK_AFTER || !stat_says_asleep(v->stat_fd))
+		if (++tries < LOOK_AFTER)
 			continue;
-		if (since == 0) {
-			since = now_ms();
-			if (v->wake)
-				v->wake(v->sleeps++);
-		} else if (now_ms() - since > STUCK_MS) {
+		if (!stat_says_asleep(v->stat_fd))
+			since = 0;
+		else if (!end_its_sleep(v, &since, &next))
 			return MOVED_STUCK;
-		}
 	}
 	if (!WIFSTOPPED(v->status)) {
 		v->gone = true;

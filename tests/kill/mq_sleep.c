@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+//
+// tests/kill/mq_sleep.c - the victim itself sleeps on the full or empty queue: it is killed on the way
+// to sleep, asleep, right after it was woken, and on the way back. See mq_queue.h.
+//
+// A wake-up that was given to a victim must not die with it: where a second sleeper comes after the
+// victim, he has to get what the victim did not take.
+#include "mq_scenarios.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+enum { SHORT_MS = 20, LONG_S = 3600 };
+
+static pid_t party; // 0 until the wake hook starts it
+
+static void make_full(void)
+{
+	make_queue(3, SMALL);
+	put_all(1, (const int[]){1, 5, 1, -1});
+}
+
+static void make_empty(void)
+{
+	make_queue(3, SMALL);
+}
+
+static struct timespec in_ms(clockid_t clock, long ms)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	t.tv_nsec += ms % 1000 * 1000000;
+	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
+static void send_one(void)
+{
+	send_sleeping(VICTIMS, 3);
+}
+
+static void receive_one(void)
+{
+	receive_sleeping();
+}
+
+static void send_until(clockid_t clock, long ms)
+{
+	char data[SMALL];
+	const struct timespec until = in_ms(clock, ms);
+
+	fill_message(data, sizeof(data), VICTIMS);
+	ph_mq_clocksend(q, data, sizeof(data), 3, clock, &until);
+}
+
+static void receive_until(clockid_t clock, long ms)
+{
+	char data[SMALL];
+	const struct timespec until = in_ms(clock, ms);
+
+	ph_mq_clockreceive(q, data, sizeof(data), NULL, clock, &until);
+}
+
+static void send_for_long(void)
+{
+	send_until(CLOCK_REALTIME, LONG_S * 1000L);
+}
+
+static void send_in_vain(void)
+{
+	send_until(CLOCK_REALTIME, SHORT_MS);
+}
+
+static void receive_for_long(void)
+{
+	receive_until(CLOCK_MONOTONIC, LONG_S * 1000L);
+}
+
+static void receive_in_vain(void)
+{
+	receive_until(CLOCK_MONOTONIC, SHORT_MS);
+}
+
+// ---- the victim is alone ----
+
+static void give_room(unsigned nth)
+{
+	if (nth == 0)
+		KILL_CHECK(take(NULL) == 2, "the best message is not the first");
+}
+
+static void give_message(unsigned nth)
+{
+	if (nth == 0)
+		put(SURVIVORS, 0);
+}
+
+static int sent_when_there_was_room(void)
+{
+	const bool sent = expect_only((const uint32_t[]){1, 2, 3, 0}, VICTIMS);
+
+	KILL_CHECK(!sent || kill_wakes(), "sent into a full queue");
+	expect_capacity();
+	return sent;
+}
+
+static int received_when_there_was_one(void)
+{
+	const bool there = expect_only((const uint32_t[]){0}, SURVIVORS);
+
+	expect_capacity();
+	return kill_wakes() && !there;
+}
+
+static int sent_nothing(void)
+{
+	expect_only((const uint32_t[]){1, 2, 3, 0}, 0);
+	expect_capacity();
+	return 0;
+}
+
+static int received_nothing(void)
+{
+	expect_only((const uint32_t[]){0}, 0);
+	expect_capacity();
+	return 0;
+}
+
+// ---- another sleeper comes after the victim ----
+
+static void send_as_party(void)
+{
+	send_sleeping(SURVIVORS, 0);
+}
+
+static void receive_as_party(void)
+{
+	*(uint32_t *)kill_shared() = receive_sleeping();
+}
+
+static void start(void (*fn)(void))
+{
+	party = kill_party(fn);
+	kill_await_asleep(party);
+}
+
+static void give_room_to_two(unsigned nth)
+{
+	if (nth == 0) {
+		start(send_as_party);
+		give_room(0);
+	} else if (nth == 1 && kill_has_ended(party)) {
+		KILL_CHECK(take(NULL) != 0, "empty, though a sender has just sent");
+	}
+}
+
+static void give_message_to_two(unsigned nth)
+{
+	if (nth == 0) {
+		start(receive_as_party);
+		give_message(0);
+	} else if (nth == 1 && kill_has_ended(party)) {
+		put(SURVIVORS + 1, 0);
+	}
+}
+
+static int room_was_handed_on(void)
+{
+	const bool through = party && party_got_through(party, q_depth, "the second sender");
+
+	kill_note("taking one to free the second sender");
+	if (party && !through) {
+		KILL_CHECK(take(NULL) != 0, "full and nothing to take");
+		kill_join(party, "the second sender, with more room");
+	}
+	expect_messages((const uint32_t[]){1, 2, 3, party ? SURVIVORS : 0, 0},
+	                (const uint32_t[]){VICTIMS, 0});
+	expect_capacity();
+	return 0;
+}
+
+static int message_was_handed_on(void)
+{
+	const bool through = party && party_got_through(party, 0, "the second receiver");
+
+	if (party && !through) {
+		put(SURVIVORS + 2, 0);
+		kill_join(party, "the second receiver, with another message");
+	}
+	expect_messages((const uint32_t[]){0}, (const uint32_t[]){SURVIVORS, SURVIVORS + 1, 0});
+	expect_capacity();
+	return 0;
+}
+
+static const struct kill_scenario scenarios[] = {
+	{.name = "sleeping_send",
+     .prepare = make_full,
+     .operation = send_one,
+     .wake = give_room,
+     .after = sent_when_there_was_room,
+     .last = 1},
+	{.name = "sleeping_receive",
+     .prepare = make_empty,
+     .operation = receive_one,
+     .wake = give_message,
+     .after = received_when_there_was_one,
+     .last = 1},
+	{.name = "sleeping_timedsend",
+     .prepare = make_full,
+     .operation = send_for_long,
+     .wake = give_room,
+     .after = sent_when_there_was_room,
+     .last = 1},
+	{.name = "sleeping_clockreceive",
+     .prepare = make_empty,
+     .operation = receive_for_long,
+     .wake = give_message,
+     .after = received_when_there_was_one,
+     .last = 1},
+	{.name = "timedsend_runs_out",
+     .prepare = make_full,
+     .operation = send_in_vain,
+     .after = sent_nothing},
+	{.name = "clockreceive_runs_out",
+     .prepare = make_empty,
+     .operation = receive_in_vain,
+     .after = received_nothing},
+	{.name = "sleeping_send_before_another",
+     .prepare = make_full,
+     .operation = send_one,
+     .wake = give_room_to_two,
+     .after = room_was_handed_on},
+	{.name = "sleeping_receive_before_another",
+     .prepare = make_empty,
+     .operation = receive_one,
+     .wake = give_message_to_two,
+     .after = message_was_handed_on},
+};
+
+const struct scenario_table mq_sleep = SCENARIO_TABLE(scenarios);
