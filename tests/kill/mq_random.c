@@ -12,13 +12,12 @@
 // it and after; a receiver ticks a number off after it got it. A number is ticked off twice: delivered
 // twice. It was sent and never ticked off: lost, unless a receiver was killed between the two, so each
 // death of a receiver inside its call explains one. A send that was cut short may have happened or not.
-#include "sweep.h"
+#include "mq_random.h"
 
-#include <posthaste/posthaste.h>
+#include "sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,48 +30,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-	SENDERS = 2,
-	RECEIVERS = 2,
-	WORKERS = SENDERS + RECEIVERS,
-	SIZE = 128,
-	NUMBERS = 1 << 27, // most messages of one sender in one phase
-	PATIENCE_S = 10,
-	PRIORITIES = 4,
-};
+enum { PATIENCE_S = 10 };
 
 #define QUEUE "/random"
-
-struct message {
-	uint64_t number;
-	uint32_t sender;
-	uint32_t length;
-	uint64_t check;
-	unsigned char fill[SIZE - 24];
-};
-
-// One worker's page of the books. Only its living process writes there.
-struct account {
-	uint64_t begun;    // sender: the last number whose send began
-	uint64_t returned; // sender: the last whose send returned
-	uint32_t calling;  // receiver: it is between asking for a message and ticking it off
-};
-
-struct books {
-	struct account account[WORKERS];
-	uint32_t stop; // senders: end
-	uint32_t failed;
-	char failure[200];
-	unsigned char ticked[SENDERS][NUMBERS / 8]; // was received
-	unsigned char unsure[SENDERS][NUMBERS / 8]; // its send was cut short
-};
-
-struct phase {
-	const char *name;
-	long depth;
-	bool loans;
-	bool polls;
-};
 
 // What the killer knows.
 struct tally {
@@ -87,9 +47,9 @@ static const struct phase phases[] = {
 	{"polled", 4, false, true},
 };
 
-static struct books *books;
-static const struct phase *phase;
-static mqd_t q;
+struct books *books;
+const struct phase *phase;
+mqd_t q;
 static pid_t workers[WORKERS];
 static uint64_t rng_state;
 
@@ -101,9 +61,7 @@ static uint64_t chance(uint64_t n)
 	return rng_state % n;
 }
 
-// The first failure counts; whoever sees it ends.
-static void broken(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
-static void broken(const char *format, ...)
+void broken(const char *format, ...)
 {
 	va_list args;
 
@@ -129,161 +87,6 @@ static double now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-// ---- messages ----
-
-static uint64_t check_of(const struct message *m)
-{
-	uint64_t h = UINT64_C(1469598103934665603) ^ m->number ^ (uint64_t)m->sender << 48;
-
-	for (size_t i = 0; i < m->length - offsetof(struct message, fill); i++)
-		h = (h ^ m->fill[i]) * UINT64_C(1099511628211);
-	return h;
-}
-
-static size_t compose(struct message *m, uint32_t sender, uint64_t number)
-{
-	m->number = number;
-	m->sender = sender;
-	m->length = (uint32_t)(offsetof(struct message, fill) + number % sizeof(m->fill));
-	memset(m->fill, (int)(number * 7 + sender), sizeof(m->fill));
-	m->check = check_of(m);
-	return m->length;
-}
-
-static unsigned priority_of(uint64_t number)
-{
-	return (unsigned)(number * 2654435761U >> 7) % PRIORITIES;
-}
-
-static void examine(const struct message *m, size_t length, unsigned prio)
-{
-	if (length < offsetof(struct message, fill) || length > sizeof(*m) || m->length != length)
-		broken("a message of %zu bytes, which should have %u", length, m->length);
-	if (m->sender >= SENDERS || m->number == 0 || m->number >= NUMBERS)
-		broken("message %lu of sender %u", (unsigned long)m->number, m->sender);
-	if (m->check != check_of(m))
-		broken("message %lu of sender %u is torn", (unsigned long)m->number, m->sender);
-	if (prio != priority_of(m->number))
-		broken("message %lu of sender %u has priority %u", (unsigned long)m->number, m->sender,
-		       prio);
-}
-
-static void tick_off(const struct message *m)
-{
-	unsigned char *byte = &books->ticked[m->sender][m->number / 8];
-	const unsigned char bit = (unsigned char)(1U << m->number % 8);
-
-	if (__atomic_fetch_or(byte, bit, __ATOMIC_SEQ_CST) & bit)
-		broken("message %lu of sender %u is delivered twice", (unsigned long)m->number, m->sender);
-}
-
-// One sender's messages of one priority come in order. Not so with loans: what a dead borrower had
-// comes back late.
-static void expect_order(const struct message *m)
-{
-	static uint64_t last[SENDERS][PRIORITIES];
-	uint64_t *l = &last[m->sender][priority_of(m->number)];
-
-	if (!phase->loans && m->number <= *l)
-		broken("message %lu of sender %u after %lu", (unsigned long)m->number, m->sender,
-		       (unsigned long)*l);
-	*l = m->number;
-}
-
-// ---- workers ----
-
-static void send_copy(uint32_t sender, uint64_t number)
-{
-	struct message m;
-	const size_t length = compose(&m, sender, number);
-
-	if (ph_mq_send(q, (const char *)&m, length, priority_of(number)) == -1)
-		broken("send: %s", strerror(errno));
-}
-
-static void send_in_place(uint32_t sender, uint64_t number)
-{
-	struct ph_mq_loan loan;
-
-	if (ph_mq_reserve(q, &loan) == -1)
-		broken("reserve: %s", strerror(errno));
-	const size_t length = compose(loan.data, sender, number);
-	if (ph_mq_commit(q, &loan, length, priority_of(number)) == -1)
-		broken("commit: %s", strerror(errno));
-}
-
-static void send_on(int worker)
-{
-	struct account *a = &books->account[worker];
-
-	while (!__atomic_load_n(&books->stop, __ATOMIC_RELAXED) && a->begun < NUMBERS - 2) {
-		const uint64_t number = a->begun + 1;
-		__atomic_store_n(&a->begun, number, __ATOMIC_SEQ_CST);
-		if (phase->loans)
-			send_in_place((uint32_t)worker, number);
-		else
-			send_copy((uint32_t)worker, number);
-		__atomic_store_n(&a->returned, number, __ATOMIC_SEQ_CST);
-	}
-}
-
-static bool receive_copy(struct message *m)
-{
-	unsigned prio = 0;
-	const struct timespec passed = {.tv_sec = 1};
-	const ssize_t n = phase->polls ? ph_mq_timedreceive(q, (char *)m, sizeof(*m), &prio, &passed)
-	                               : ph_mq_receive(q, (char *)m, sizeof(*m), &prio);
-
-	if (n == -1 && phase->polls && errno == ETIMEDOUT)
-		return false;
-	if (n == -1)
-		broken("receive: %s", strerror(errno));
-	examine(m, (size_t)n, prio);
-	return true;
-}
-
-static void receive_in_place(struct message *m)
-{
-	struct ph_mq_loan loan;
-
-	if (ph_mq_borrow(q, &loan) == -1)
-		broken("borrow: %s", strerror(errno));
-	memcpy(m, loan.data, loan.size < sizeof(*m) ? loan.size : sizeof(*m));
-	examine(m, loan.size, loan.prio);
-	if (ph_mq_release(q, &loan) == -1)
-		broken("release: %s", strerror(errno));
-}
-
-static void poll_for_message(void)
-{
-	struct pollfd p = {.fd = q, .events = POLLIN};
-
-	if (poll(&p, 1, -1) == -1 && errno != EINTR)
-		broken("poll: %s", strerror(errno));
-}
-
-static void receive_on(int worker)
-{
-	struct account *a = &books->account[worker];
-	struct message m;
-
-	for (;;) {
-		bool got = true;
-		if (phase->polls)
-			poll_for_message();
-		__atomic_store_n(&a->calling, 1, __ATOMIC_SEQ_CST);
-		if (phase->loans)
-			receive_in_place(&m);
-		else
-			got = receive_copy(&m);
-		if (got) {
-			expect_order(&m);
-			tick_off(&m);
-		}
-		__atomic_store_n(&a->calling, 0, __ATOMIC_SEQ_CST);
-	}
-}
-
 static bool is_sender(int worker)
 {
 	return worker < SENDERS;
@@ -307,8 +110,6 @@ static void start_worker(int worker)
 		receive_on(worker);
 	_exit(0);
 }
-
-// ---- the killer ----
 
 static void settle_account(int worker, struct tally *t)
 {
