@@ -262,7 +262,7 @@ bool party_got_through(pid_t party, size_t quiet, const char *who)
 
 unsigned count_names(void)
 {
-	DIR *dir = opendir(getenv("POSTHASTE_DIR"));
+	DIR *dir = opendir(kill_scratch());
 	struct dirent *e;
 	unsigned n = 0;
 

@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 10 };
+enum { PATIENCE_S = 10, PHASES = 4 };
 
 #define QUEUE "/random"
 
@@ -40,7 +40,7 @@ struct tally {
 	uint64_t kills, episodes;
 };
 
-static const struct phase phases[] = {
+static const struct phase phases[PHASES] = {
 	{"depth_10", 10, false, false},
 	{"depth_1", 1, false, false},
 	{"loans", 10, true, false},
@@ -347,9 +347,9 @@ int main(int argc, char **argv)
 	}
 	kill_scratch();
 	printf("seed %#lx\n", (unsigned long)rng_state);
-	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+	for (size_t i = 0; i < PHASES; i++) {
 		phase = &phases[i];
-		if (phase_passes(seconds / (sizeof(phases) / sizeof(phases[0]))))
+		if (phase_passes(seconds / PHASES))
 			passed++;
 		else
 			failed++;

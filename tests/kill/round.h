@@ -45,7 +45,7 @@ struct round_shared {
 enum round_end { ROUND_KEPT = 0, ROUND_BROKEN = 1, ROUND_ENGINE = 3 };
 
 // Run one round in the calling process, a fresh fork of the sweep, and end it.
-void round_run(const struct round_plan *plan, struct round_shared *shared)
+void round_run(const struct round_plan *plan, struct round_shared *memory)
 	__attribute__((noreturn));
 
 #endif
