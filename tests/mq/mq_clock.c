@@ -47,8 +47,7 @@ TEST(deadline_in_the_past_does_not_matter_when_nothing_blocks)
 		CHECK_ERR(ph_mq_clocksend(q, "x", 1, 5, clocks[i], &epoch), ETIMEDOUT);
 		CHECK_EQ(ph_mq_clockreceive(q, buf, sizeof(buf), &prio, clocks[i], &epoch), 1);
 		CHECK_EQ(prio, 5);
-		CHECK_ERR(ph_mq_clockreceive(q, buf, sizeof(buf), &prio, clocks[i], &epoch),
-			  ETIMEDOUT);
+		CHECK_ERR(ph_mq_clockreceive(q, buf, sizeof(buf), &prio, clocks[i], &epoch), ETIMEDOUT);
 	}
 	drop_queue(q);
 }
@@ -114,8 +113,8 @@ static void *receive_by_monotonic(void *arg)
 
 	w->deadline = on_clock(CLOCK_MONOTONIC, 50000);
 	at_the_call(w);
-	keep(w, ph_mq_clockreceive(w->q, w->buf, sizeof(w->buf), &w->prio, CLOCK_MONOTONIC,
-				   &w->deadline));
+	keep(w,
+	     ph_mq_clockreceive(w->q, w->buf, sizeof(w->buf), &w->prio, CLOCK_MONOTONIC, &w->deadline));
 	return NULL;
 }
 

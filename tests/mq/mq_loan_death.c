@@ -4,7 +4,7 @@
 // place, a reserved room is free again, sleepers are woken for it, and nobody else's loan is touched.
 #include <posthaste/posix.h>
 
-#include "queue.h"
+#include "loan.h"
 
 // What a child of a test is to take and how it tells that it has.
 struct holder {
@@ -52,25 +52,6 @@ static pid_t start_holder(struct holder *holder, int borrows, int reserves)
 	pid_t pid = test_fork(hold, holder);
 	wait_count(&holder->ready, 1);
 	return pid;
-}
-
-static struct ph_mq_info info(void)
-{
-	struct ph_mq_info i;
-
-	CHECK_OK(ph_mq_info(test_name(), &i));
-	return i;
-}
-
-static void expect_capacity(mqd_t q, int depth)
-{
-	set_nonblock(q, true);
-	for (int i = 0; i < depth; i++)
-		put_number(q, (uint64_t)i, 0);
-	CHECK_ERR(mq_send(q, "x", 1, 0), EAGAIN);
-	for (int i = 0; i < depth; i++)
-		CHECK_EQ(take_number(q), i);
-	set_nonblock(q, false);
 }
 
 TEST(killed_borrowers_message_comes_back_to_its_place)

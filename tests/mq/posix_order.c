@@ -98,8 +98,7 @@ static uint64_t take_from_model(struct model *m, unsigned *prio)
 	uint64_t number = m->held[best].number;
 	*prio = m->held[best].prio;
 	m->count--;
-	memmove(&m->held[best], &m->held[best + 1],
-		(size_t)(m->count - best) * sizeof(m->held[0]));
+	memmove(&m->held[best], &m->held[best + 1], (size_t)(m->count - best) * sizeof(m->held[0]));
 	return number;
 }
 

@@ -2,7 +2,7 @@
 //
 // tests/mq/posix_poll.c - a queue in poll, select and their kin: readable means a message, writable means
 // room, by level, however the queue came into that state and whoever looks. epoll's own features are in
-// posix_epoll.c.
+// posix_epoll.c, busy queues in posix_poll_load.c.
 #include "readiness.h"
 
 TEST(level_follows_the_number_of_messages)
@@ -310,9 +310,9 @@ TEST(queues_and_pipes_mix_in_one_poll)
 
 	CHECK_OK(pipe(fds));
 	struct pollfd p[] = {{.fd = fds[0], .events = POLLIN},
-			     {.fd = q, .events = POLLIN},
-			     {.fd = -1, .events = POLLIN},
-			     {.fd = other, .events = POLLIN | POLLOUT}};
+	                     {.fd = q, .events = POLLIN},
+	                     {.fd = -1, .events = POLLIN},
+	                     {.fd = other, .events = POLLIN | POLLOUT}};
 	put(q, "x", 0);
 	CHECK_EQ(poll(p, 4, 0), 2);
 	CHECK_EQ(p[0].revents, 0);
@@ -417,105 +417,4 @@ TEST(unlinked_queue_can_still_be_polled)
 	finish(&w);
 	CHECK_EQ(w.result, POLLIN);
 	CHECK_OK(mq_close(q));
-}
-
-/* ---- under load: a missed wake-up would hang these ---- */
-
-enum { MESSAGES = 20000 };
-
-static void send_by_poll(void *arg)
-{
-	const uint64_t first = *(uint64_t *)arg;
-	mqd_t q = open_queue(O_WRONLY | O_NONBLOCK);
-
-	for (uint64_t i = first; i < first + MESSAGES;) {
-		if (mq_send(q, (char *)&i, sizeof(i), 0) == 0) {
-			i++;
-			continue;
-		}
-		CHECK_EQ(errno, EAGAIN);
-		ready(BY_POLL, q, POLLOUT, FOR_EVER);
-	}
-}
-
-// Receives until `count` have come; the sum is the result.
-static uint64_t receive_by(enum how how, mqd_t q, int count)
-{
-	uint64_t sum = 0;
-
-	while (count) {
-		union {
-			char bytes[SMALL];
-			uint64_t number;
-		} buf;
-		if (mq_receive(q, buf.bytes, sizeof(buf), NULL) == -1) {
-			CHECK_EQ(errno, EAGAIN);
-			ready(how, q, POLLIN, FOR_EVER);
-			continue;
-		}
-		sum += buf.number;
-		count--;
-	}
-	return sum;
-}
-
-TEST(polling_sender_and_polling_receiver_miss_no_wake_up)
-{
-	mqd_t q = make_queue(2, SMALL);
-	uint64_t first = 1;
-
-	set_nonblock(q, true);
-	pid_t pid = test_fork(send_by_poll, &first);
-	CHECK_EQ(receive_by(BY_POLL, q, MESSAGES), (uint64_t)MESSAGES * (MESSAGES + 1) / 2);
-	test_join(pid);
-	expect_empty(q);
-	drop_queue(q);
-}
-
-TEST(two_polling_senders_and_a_selecting_receiver_miss_no_wake_up)
-{
-	mqd_t q = make_queue(3, SMALL);
-	uint64_t first[2] = {1, MESSAGES + 1};
-	const uint64_t all = 2 * MESSAGES;
-
-	set_nonblock(q, true);
-	pid_t one = test_fork(send_by_poll, &first[0]);
-	pid_t two = test_fork(send_by_poll, &first[1]);
-	CHECK_EQ(receive_by(BY_SELECT, q, 2 * MESSAGES), all * (all + 1) / 2);
-	test_join(one);
-	test_join(two);
-	drop_queue(q);
-}
-
-// One side polls, the other blocks in the call itself.
-TEST(polling_sender_and_blocking_receiver_miss_no_wake_up)
-{
-	mqd_t q = make_queue(2, SMALL);
-	uint64_t first = 0;
-
-	pid_t pid = test_fork(send_by_poll, &first);
-	for (uint64_t i = 0; i < MESSAGES; i++)
-		CHECK_EQ(take_number(q), i);
-	test_join(pid);
-	drop_queue(q);
-}
-
-static void send_by_blocking(void *arg)
-{
-	mqd_t q = open_queue(O_WRONLY);
-
-	(void)arg;
-	for (uint64_t i = 1; i <= MESSAGES; i++)
-		put_number(q, i, 0);
-}
-
-TEST(blocking_sender_and_polling_receiver_miss_no_wake_up)
-{
-	mqd_t q = make_queue(2, SMALL);
-
-	set_nonblock(q, true);
-	pid_t pid = test_fork(send_by_blocking, NULL);
-	CHECK_EQ(receive_by(BY_PPOLL, q, MESSAGES), (uint64_t)MESSAGES * (MESSAGES + 1) / 2);
-	test_join(pid);
-	drop_queue(q);
 }

@@ -165,8 +165,7 @@ TEST(killed_senders_and_receivers_leave_a_working_queue)
 		test_kill(round % 2 ? sender : receiver);
 		set_nonblock(q, true);
 		// The survivor alone cannot block this process: it either fills or empties.
-		while (mq_receive(q, buf, sizeof(buf), NULL) == -1 &&
-		       mq_send(q, "noise", 5, 1) == -1)
+		while (mq_receive(q, buf, sizeof(buf), NULL) == -1 && mq_send(q, "noise", 5, 1) == -1)
 			;
 		set_nonblock(q, false);
 		test_kill(round % 2 ? receiver : sender);

@@ -19,7 +19,7 @@ static inline short by_poll(mqd_t q, short events, int timeout_ms, bool ppoll_in
 	struct pollfd p = {.fd = q, .events = events};
 	const struct timespec t = {.tv_sec = timeout_ms / 1000};
 	int n = ppoll_instead ? ppoll(&p, 1, timeout_ms == FOR_EVER ? NULL : &t, NULL)
-			      : poll(&p, 1, timeout_ms);
+	                      : poll(&p, 1, timeout_ms);
 
 	CHECK_OK(n);
 	CHECK_EQ(n, p.revents != 0);
@@ -41,7 +41,7 @@ static inline short by_select(mqd_t q, short events, int timeout_ms, bool pselec
 	if (events & POLLOUT)
 		FD_SET(q, &out);
 	int n = pselect_instead ? pselect(q + 1, &in, &out, NULL, endless ? NULL : &ts, NULL)
-				: select(q + 1, &in, &out, NULL, endless ? NULL : &tv);
+	                        : select(q + 1, &in, &out, NULL, endless ? NULL : &tv);
 	CHECK_OK(n);
 	CHECK_EQ(n, !!FD_ISSET(q, &in) + !!FD_ISSET(q, &out));
 	return (short)((FD_ISSET(q, &in) ? POLLIN : 0) | (FD_ISSET(q, &out) ? POLLOUT : 0));

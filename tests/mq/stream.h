@@ -3,7 +3,7 @@
 // tests/mq/stream.h - many senders and receivers on one queue, and the property that must hold: every
 // message arrives once, whole, and in its sender's order within a priority as any one receiver sees it.
 //
-// Senders and receivers are threads (thread_stream.c) or processes (posix_stream.c); a struct stream lies
+// Senders and receivers are threads (thread_posix_stream.c) or processes (posix_stream.c); a struct stream lies
 // in memory that all of them share.
 #ifndef TESTS_MQ_STREAM_H
 #define TESTS_MQ_STREAM_H

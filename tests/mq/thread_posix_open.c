@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// tests/mq/thread_open.c - threads of one process open, use, close and remove queues at once: the tables
+// tests/mq/thread_posix_open.c - threads of one process open, use, close and remove queues at once: the tables
 // that one process keeps of its queues hold, and no descriptor gets mixed up with another.
-#include <posthaste/posix.h>
-
 #include "queue.h"
 
 #include <sched.h>
 
-enum { THREADS = 4, ROUNDS = 200 };
+enum { THREADS = 4, ROUNDS = 200, NAMES = 50 };
 
 static void run(void *(*fn)(void *))
 {
@@ -66,14 +64,14 @@ TEST(threads_open_and_close_one_queue_at_once)
 	drop_queue(q);
 }
 
-static atomic_int won[ROUNDS];
+static atomic_int won[NAMES];
 
 static void *race_to_create(void *arg)
 {
 	struct mq_attr attr = {.mq_maxmsg = 1, .mq_msgsize = SMALL};
 
 	(void)arg;
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < NAMES; i++) {
 		char name[128];
 		snprintf(name, sizeof(name), "%s-%d", test_name(), i);
 		mqd_t q = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
@@ -90,7 +88,7 @@ static void *race_to_create(void *arg)
 TEST(of_the_threads_that_create_exclusively_one_succeeds)
 {
 	run(race_to_create);
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < NAMES; i++) {
 		char name[128];
 		snprintf(name, sizeof(name), "%s-%d", test_name(), i);
 		CHECK_EQ(won[i], 1);

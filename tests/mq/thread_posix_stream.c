@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// tests/mq/thread_stream.c - many sender and receiver threads on one descriptor or on one each. The
+// tests/mq/thread_posix_stream.c - many sender and receiver threads on one descriptor or on one each. The
 // property is in stream.h. Threads of one process see one mapping, so ThreadSanitizer sees every race.
-#include <posthaste/posix.h>
-
 #include "stream.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -77,56 +75,64 @@ static void run(struct stream s, bool own)
 
 TEST(one_sender_one_receiver_on_one_descriptor)
 {
-	run((struct stream){
-		    .senders = 1, .receivers = 1, .each = 40000, .depth = DEEP, .size = 64, .prios = 1},
-	    false);
+	run(
+		(struct stream){
+			.senders = 1, .receivers = 1, .each = 40000, .depth = DEEP, .size = 64, .prios = 1},
+		false);
 }
 
 TEST(one_sender_one_receiver_at_depth_one)
 {
-	run((struct stream){
-		    .senders = 1, .receivers = 1, .each = 5000, .depth = 1, .size = 64, .prios = 1},
-	    false);
+	run(
+		(struct stream){
+			.senders = 1, .receivers = 1, .each = 5000, .depth = 1, .size = 64, .prios = 1},
+		false);
 }
 
 TEST(many_senders_one_receiver_on_one_descriptor)
 {
-	run((struct stream){
-		    .senders = 6, .receivers = 1, .each = 4000, .depth = 10, .size = 64, .prios = 1},
-	    false);
+	run(
+		(struct stream){
+			.senders = 6, .receivers = 1, .each = 4000, .depth = 10, .size = 64, .prios = 1},
+		false);
 }
 
 TEST(one_sender_many_receivers_on_one_descriptor)
 {
-	run((struct stream){
-		    .senders = 1, .receivers = 6, .each = 20000, .depth = 10, .size = 64, .prios = 1},
-	    false);
+	run(
+		(struct stream){
+			.senders = 1, .receivers = 6, .each = 20000, .depth = 10, .size = 64, .prios = 1},
+		false);
 }
 
 TEST(many_senders_many_receivers_on_one_descriptor)
 {
-	run((struct stream){
-		    .senders = 4, .receivers = 4, .each = 6000, .depth = 10, .size = 64, .prios = 1},
-	    false);
+	run(
+		(struct stream){
+			.senders = 4, .receivers = 4, .each = 6000, .depth = 10, .size = 64, .prios = 1},
+		false);
 }
 
 TEST(many_senders_many_receivers_on_one_descriptor_each)
 {
-	run((struct stream){
-		    .senders = 4, .receivers = 4, .each = 6000, .depth = 10, .size = 64, .prios = 1},
-	    true);
+	run(
+		(struct stream){
+			.senders = 4, .receivers = 4, .each = 6000, .depth = 10, .size = 64, .prios = 1},
+		true);
 }
 
 TEST(many_senders_many_receivers_with_priorities)
 {
-	run((struct stream){
-		    .senders = 4, .receivers = 4, .each = 6000, .depth = DEEP, .size = 64, .prios = 8},
-	    false);
+	run(
+		(struct stream){
+			.senders = 4, .receivers = 4, .each = 6000, .depth = DEEP, .size = 64, .prios = 8},
+		false);
 }
 
 TEST(messages_larger_than_a_cache_line_are_never_torn)
 {
-	run((struct stream){
-		    .senders = 3, .receivers = 3, .each = 6000, .depth = 3, .size = 512, .prios = 3},
-	    true);
+	run(
+		(struct stream){
+			.senders = 3, .receivers = 3, .each = 6000, .depth = 3, .size = 512, .prios = 3},
+		true);
 }
