@@ -397,6 +397,7 @@ TEST(borrowers_killed_at_random_lose_and_double_nothing)
 	enum { HELD = 6 };
 	mqd_t q = make_queue(HELD, SMALL);
 	unsigned seed = 3;
+	unsigned seen = 0;
 
 	for (uint64_t i = 0; i < HELD; i++)
 		put_number(q, i, 0);
@@ -410,10 +411,10 @@ TEST(borrowers_killed_at_random_lose_and_double_nothing)
 		}
 		test_kill(one);
 		test_kill(two);
-		CHECK_EQ(current(q), HELD);
 	}
-	for (uint64_t i = 0; i < HELD; i++)
-		CHECK_EQ(take_number(q), i);
+	for (int i = 0; i < HELD; i++)
+		seen |= 1U << take_number(q);
+	CHECK_EQ(seen, (1U << HELD) - 1);
 	expect_capacity(q, HELD);
 	drop_queue(q);
 }

@@ -70,7 +70,7 @@ TEST(peek_makes_no_room_for_a_blocked_sender)
 	put(q, "first", 0);
 	start_and_block(&w, work_send, q);
 	expect_peek(q, "first", 0);
-	CHECK(test_task_sleeps(w.tid));
+	wait_thread_asleep(&w);
 	expect(q, "first", 0);
 	finish(&w);
 	CHECK_EQ(w.result, 0);

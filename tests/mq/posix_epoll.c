@@ -271,7 +271,7 @@ TEST(sleeper_is_woken_by_a_queue_added_meanwhile)
 	w.prio = (unsigned)ep;
 	start_and_block(&w, wait_in_set, q);
 	CHECK_OK(epoll_ctl(ep, EPOLL_CTL_ADD, q, &event));
-	CHECK(test_task_sleeps(w.tid));
+	wait_thread_asleep(&w);
 	put(q, "x", 0);
 	finish(&w);
 	CHECK_EQ(w.result, EPOLLIN);

@@ -102,7 +102,7 @@ TEST(setattr_takes_effect_for_calls_that_begin_later)
 
 	start_and_block(&w, work_receive, q);
 	set_nonblock(q, true);
-	CHECK(test_task_sleeps(w.tid));
+	wait_thread_asleep(&w);
 	put(q, "x", 0);
 	finish(&w);
 	CHECK_EQ(w.result, 1);

@@ -178,7 +178,7 @@ TEST(blocked_signal_does_not_interrupt)
 	CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
 	start_and_block(&w, work_receive, q);
 	CHECK_EQ(pthread_kill(w.thread, SIGUSR1), 0);
-	CHECK(test_task_sleeps(w.tid));
+	wait_thread_asleep(&w);
 	put(q, "undisturbed", 0);
 	finish(&w);
 	CHECK_EQ(w.result, 11);
