@@ -4,11 +4,13 @@
 // "Going to sleep, and waking"), with threads that die at any step. run_model.sh checks it, and checks
 // that each planted bug (BUG_...) is found.
 //
-// Modelled: the flags of sleepers and their numbers, the event words, the deathword and which thread's
+// Modelled: the flags of sleepers and their numbers, the event words (both by what a reader can tell:
+// whether it is still the value that he saw), the deathword and which thread's
 // `pending` points at it (`duty`), waiting on two words of which both may be woken before the sleeper
 // runs, a bounded number of calls that end without having been woken (deadline, signal). The locks are
-// abstract: lock.pml checks them; a lock whose holder died can be taken. The queue is a count, since
-// the order of messages does not matter here.
+// abstract: lock.pml checks them; a lock whose holder died can be taken. Taking is one step with what
+// follows it and dropping with what precedes it: nobody else can tell the difference. The queue is a
+// count, since the order of messages does not matter here.
 //
 // Invariant: when nothing can move any more, no living thread sleeps that could go on.
 //
@@ -56,9 +58,9 @@
 
 byte lock[2];      // 0 or the holder's TID
 byte count;        // messages in the queue: the truth
-byte flag[2];      // rx_asleep, tx_asleep
-byte event[2];     // rx_event, tx_event
-byte generation;   // feeds the flags
+bool flag[2];      // rx_asleep, tx_asleep are not 0
+bool renewed[THREADS];   // the flag this thread saw has got a new number since
+bool moved[THREADS];     // the event this thread read was bumped since
 bool duty[THREADS];      // pending points at the deathword
 bool on_event[THREADS];  // queued in the kernel on the own side's event word
 bool on_death[THREADS];  // queued on the deathword
@@ -121,19 +123,22 @@ inline wake_death()
 // Free, or its holder is dead.
 #define TAKEABLE(l) (lock[l] == 0 || gone[lock[l] - 1])
 
-inline take(me, l)
+inline bump(group, i)
 {
-	atomic { TAKEABLE(l) -> lock[l] = TID(me) }
+	atomic {
+		for (i : 0 .. THREADS - 1) {
+			if
+			:: SIDE(i) == group -> moved[i] = 1
+			:: else
+			fi
+		}
+		i = 0
+	}
 }
 
-inline drop(l)
-{
-	lock[l] = 0
-}
-
-// Wake one sleeper of a side after its event was bumped. `flagged` is the flag as read before the commit:
-// if nobody was asleep, and nobody announced himself since, the next committers need not ring.
-inline ring(whom, flagged, n)
+// Wake one sleeper of a side after its event was bumped. If nobody was asleep, and nobody announced
+// himself since the flag was read (CAS from the number seen to 0), the next committers need not ring.
+inline ring(whom, me, n)
 {
 	wake_one(whom, n);
 #ifdef BUG_CLEAR_ALWAYS
@@ -141,129 +146,133 @@ inline ring(whom, flagged, n)
 #endif
 	atomic {
 		if
-		:: !n && flag[whom] == flagged -> flag[whom] = 0
+		:: !n && !renewed[me] -> flag[whom] = 0
 		:: else
 		fi;
-		n = 0;
-		flagged = 0
+		n = 0
 	}
 }
 
 // Woken through the deathword: somebody died owing a wake-up, to whom is not known.
 inline wake_everybody(i)
 {
-	event[RX]++;
+	bump(RX, i);
 	wake_all(RX, i);
-	event[TX]++;
+	bump(TX, i);
 	wake_all(TX, i)
 }
 
-inline announce(own)
+// The flag gets a number that it never had.
+inline announce(own, i)
 {
-#ifdef BUG_FLAG_NOT_NUMBERED
-	flag[own] = 1
-#else
-	generation++;
-	flag[own] = generation
+	flag[own] = 1;
+#ifndef BUG_FLAG_NOT_NUMBERED
+	for (i : 0 .. THREADS - 1) {
+		if
+		:: SIDE(i) != own -> renewed[i] = 1
+		:: else
+		fi
+	}
+	i = 0
 #endif
 }
 
 proctype peer(byte me; bool side; byte rounds)
 {
-	byte saw;   // the other side's flag
-	byte chain; // the own side's flag, if something is left for it
-	byte seen;  // the own side's event
+	bool saw; // the other side's flag
 	bool n;
 	byte i;
 	bool by_death;
+	bool announced;
+	bool got;
 	{
 		do
 		:: rounds == 0 -> break
 		:: else ->
-			take(me, LOCK(side));
-			if
-			:: CAN_GO(side) ->
-				atomic {
-					saw = flag[!side];
-#ifndef BUG_NO_CHAIN
-					if
-					:: side == RX && count > 1 -> chain = flag[side]
-					:: else
-					fi
-#endif
-				}
+			atomic {
+				TAKEABLE(LOCK(side)) ->
 				if
-				:: saw || chain ->
+				:: CAN_GO(side) ->
+					lock[LOCK(side)] = TID(me);
+					got = 1;
+					saw = flag[!side];
+					renewed[me] = 0
+				:: else -> got = 0
+				fi
+			}
+			if
+			:: got ->
+				if
+				:: saw ->
 #if !defined(BUG_NO_DUTY) && !defined(BUG_DUTY_LATE)
 					duty[me] = 1;
 #endif
-#ifndef BUG_BUMP_AFTER_COMMIT
-					event[!side] = event[!side] + (saw != 0)
+#ifdef BUG_BUMP_AFTER_COMMIT
+					skip
+#else
+					bump(!side, i)
 #endif
 				:: else
 				fi;
-				if
-				:: side == RX -> count--
-				:: else -> count++
-				fi;
+				atomic {
+					if
+					:: side == RX -> count--
+					:: else -> count++
+					fi;
+					lock[LOCK(side)] = 0;
+					got = 0
+				}
 #ifdef BUG_DUTY_LATE
 				if
-				:: saw || chain -> duty[me] = 1
+				:: saw -> duty[me] = 1
 				:: else
 				fi;
 #endif
-				drop(LOCK(side));
 #ifdef BUG_CLEAR_EARLY
 				duty[me] = 0;
 #endif
 				if
 				:: saw ->
 #ifdef BUG_BUMP_AFTER_COMMIT
-					event[!side]++;
+					bump(!side, i);
 #endif
-					ring(!side, saw, n)
+					ring(!side, me, n)
 				:: else
 				fi;
-				if
-				:: chain ->
-					event[side]++;
-					ring(side, chain, n)
-				:: else
-				fi;
-				atomic { duty[me] = 0; rounds-- }
-			:: else ->
+				atomic { duty[me] = 0; announced = 0; saw = 0; renewed[me] = 0; moved[me] = 0; rounds-- }
+			:: !got && !announced ->
+				announced = 1;
 #ifdef BUG_FLAG_UNDER_OWN_LOCK
-				atomic { announce(side); seen = event[side] }
-				drop(LOCK(side));
+				atomic { TAKEABLE(LOCK(side)) -> announce(side, i); moved[me] = 0 }
 #else
-				drop(LOCK(side));
-				take(me, LOCK(!side));
-#ifndef BUG_NO_SECOND_LOOK
-				if
-				:: CAN_GO(side) -> drop(LOCK(!side)); goto again
-				:: else
-				fi;
-#endif
-				announce(side);
+				atomic { TAKEABLE(LOCK(!side)) -> lock[LOCK(!side)] = TID(me); announce(side, i) }
+				atomic {
 #ifndef BUG_EVENT_READ_LATE
-				seen = event[side];
+					moved[me] = 0;
 #endif
-				drop(LOCK(!side));
+					lock[LOCK(!side)] = 0;
+					duty[me] = 1
+				}
+#endif
+#ifdef BUG_NO_SECOND_LOOK
+				goto sleep
+#endif
+			:: !got && announced ->
+sleep:
 #ifdef BUG_EVENT_READ_LATE
-				seen = event[side];
-#endif
+				moved[me] = 0;
 #endif
 				// futex_waitv compares and queues; between here and the wake nothing of ours runs.
 				atomic {
-					duty[me] = 1;
 					if
-					:: event[side] == seen ->
+					:: !moved[me] ->
 						sleeping[me] = 1;
 						on_event[me] = 1;
 						on_death[me] = 1
 					:: else
 					fi;
-					seen = 0
+					announced = 0;
+					moved[me] = 0
 				}
 end_asleep:
 				if
@@ -302,8 +311,7 @@ end_asleep:
 					wake_everybody(i)
 #endif
 				:: else
-				fi;
-again:
+				fi
 			fi
 		od
 	} unless {
@@ -320,7 +328,18 @@ again:
 		:: else
 		fi
 	}
-	atomic { gone[me] = 1; saw = 0; chain = 0; seen = 0; n = 0; i = 0; by_death = 0; rounds = 0 }
+	atomic {
+		gone[me] = 1;
+		renewed[me] = 0;
+		moved[me] = 0;
+		saw = 0;
+		n = 0;
+		i = 0;
+		by_death = 0;
+		announced = 0;
+		got = 0;
+		rounds = 0
+	}
 }
 
 // SIGKILL may come at any moment, to anybody.
