@@ -111,6 +111,40 @@ TEST(killed_borrowers_message_wakes_a_blocked_receiver)
 	drop_queue(q);
 }
 
+TEST(killed_borrowers_message_is_there_for_calls_that_do_not_block)
+{
+	struct holder *holder = share(sizeof(*holder));
+	struct timespec past = in_ms(-1000);
+	mqd_t q = make_queue(2, SMALL);
+	char buf[SMALL];
+
+	set_nonblock(q, true);
+	for (int kind = 0; kind < 3; kind++) {
+		struct ph_mq_loan loan;
+		put(q, "only", 3);
+		test_kill(start_holder(holder, 1, 0));
+		if (kind == 0)
+			CHECK_EQ(ph_mq_peek(q, buf, sizeof(buf), NULL), 4);
+		if (kind == 1) {
+			CHECK_OK(ph_mq_borrow(q, &loan));
+			CHECK_OK(ph_mq_cancel(q, &loan));
+		}
+		CHECK_EQ(mq_timedreceive(q, buf, sizeof(buf), NULL, &past), 4);
+	}
+	drop_queue(q);
+}
+
+TEST(getattr_counts_a_killed_borrowers_message)
+{
+	struct holder *holder = share(sizeof(*holder));
+	mqd_t q = make_queue(2, SMALL);
+
+	put(q, "only", 3);
+	test_kill(start_holder(holder, 1, 0));
+	CHECK_EQ(current(q), 1);
+	drop_queue(q);
+}
+
 static void receive_one(void *arg)
 {
 	(void)arg;
