@@ -40,15 +40,19 @@
 // D = diagnostic (anybody writes, nobody relies on it). In one-lock mode (`polled`, see docs/mq.md) the
 // send lock stands for both.
 
-// A send reservation. Owns exactly one slot at all times; `owner` says who uses it.
+// A send reservation. Owns exactly one slot at all times; `claim` says who uses it: ticket << 16 |
+// holder + 1. The ticket grows with every claim, so that a reaper cannot take a new one for the old.
 //
-//   owner    FREE --reserve (CAS)--> holder+1 --commit, cancel, reap--> FREE
+//   claim    FREE (low bits 0) --reserve (CAS)--> held --commit, cancel, reap (CAS)--> FREE
 //   slot     changes hands only in a commit, under S, told by mq_control.swap
 struct mq_spare {
-	uint32_t owner;  // A   0 = free, else holder + 1
-	uint32_t slot;   // owner of the cell; S during a swap
-	uint64_t ticket; // A   grows with every reserve
+	uint64_t claim; // A
+	uint32_t slot;  // the claimant; S during a swap
+	uint32_t pad;
 };
+
+#define MQ_CLAIM_HOLDER UINT64_C(0xffff)
+#define MQ_CLAIM_TICKET UINT64_C(0x10000)
 
 // A borrowed message: slot `slot` whose message has sequence number `seq`. Meaningful only while owner
 // is set and that very message stands in the slot outside the free window.
@@ -70,24 +74,50 @@ struct mq_swap {
 	uint64_t pad;
 };
 
-// The registration of mq_notify.
+// Who sleeps, for display. An entry is claimed by its tid (CAS 0 -> tid) and cleared by the sleeper; one
+// that a killed sleeper left is recognised by its tid, and reused.
+struct mq_sleeper {
+	uint32_t tid;      // A
+	uint32_t side;     // D   enum mq_side
+	uint64_t since_ns; // D   CLOCK_MONOTONIC
+};
+
+#define MQ_SLEEPERS 128
+
+// The registration of mq_notify. The state word also carries the registrant's holder number and a
+// generation: generation << 17 | holder << 4 | state.
 //
-//   state    IDLE --register (CAS)--> SETUP --> ARMED --arrival (CAS)--> FIRED --deliver--> IDLE
-//            SETUP, ARMED, FIRED of a dead holder --anybody (CAS)--> IDLE
+//   IDLE --register (CAS)--> SETUP --> ARMED --arrival (CAS)--> FIRED --> IDLE       sender delivered
+//                                                               FIRED --> HANDED     it may not
+//                                      HANDED --registrant's thread (CAS)--> IDLE    which delivers
+//   SETUP, ARMED, HANDED of a dead holder --who registers next (CAS)--> SETUP
+//   FIRED of a dead sender --registrant's thread (CAS)--> IDLE, and delivers
 struct mq_notice {
-	uint32_t state;     // A   enum mq_notice_state | generation << 8
-	uint32_t holder;    // SETUP-owner
+	uint32_t state;     // A
 	int32_t pid;        // SETUP-owner  whose registration
 	uint32_t how;       // SETUP-owner  SIGEV_*
 	int32_t signo;      // SETUP-owner
 	int32_t from_pid;   // FIRED-owner  who sent
 	uint32_t from_uid;  // FIRED-owner
+	uint32_t from_tid;  // FIRED-owner
 	uint32_t pad;
 	uint64_t value;     // SETUP-owner
 	uint64_t pad2[3];
 };
 
-enum mq_notice_state { MQ_NOTICE_IDLE, MQ_NOTICE_SETUP, MQ_NOTICE_ARMED, MQ_NOTICE_FIRED };
+enum mq_notice_state {
+	MQ_NOTICE_IDLE,
+	MQ_NOTICE_SETUP,
+	MQ_NOTICE_ARMED,
+	MQ_NOTICE_FIRED,
+	MQ_NOTICE_HANDED,
+};
+
+#define MQ_NOTICE_STATE(w) ((enum mq_notice_state)((w)&15))
+#define MQ_NOTICE_HOLDER(w) ((w) >> 4 & 0x1fff)
+#define MQ_NOTICE_SAME(w, state) (((w) & ~UINT32_C(15)) | (uint32_t)(state))
+#define MQ_NOTICE_NEXT(w, holder, state)                                                           \
+	((((w) >> 17) + 1) << 17 | (uint32_t)(holder) << 4 | (uint32_t)(state))
 
 struct mq_control {
 	// Line 0: written when somebody goes to sleep or registers, read by every operation.
@@ -140,6 +170,7 @@ struct mq_control {
 
 	struct mq_spare spare[MQ_SPARES_MAX];
 	struct mq_borrow borrow[MQ_BORROWS];
+	struct mq_sleeper sleeper[MQ_SLEEPERS];
 };
 
 _Static_assert(offsetof(struct mq_control, send) == 64, "send lock line");

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+//
+// Survive a peer that truncates a mapped file. The access raises SIGBUS; the guard maps private zeros
+// over the whole object, marks it damaged and lets the access go on. What the operation does with
+// zeros is its own concern: it bounds every walk anyway, and reports damage at its end.
+//
+// The handler for SIGBUS is the process's: faults elsewhere go to whatever was installed before. A
+// program that installs its own later, and does not chain, disarms the guard until the next open.
+#ifndef PHI_BASE_GUARD_H
+#define PHI_BASE_GUARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Guard [base, base + bytes); *damaged becomes 1 at a fault. 0 or -ENOMEM.
+int phi_guard_add(void *base, size_t bytes, uint32_t *damaged);
+void phi_guard_remove(void *base);
+
+#endif

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+//
+// Open descriptions: the flags that fork shares (O_NONBLOCK), as words in an anonymous shared mapping
+// that parent and child both have. Reading one costs no system call, and no stranger can write it.
+#ifndef PHI_CORE_DESCRIPTION_H
+#define PHI_CORE_DESCRIPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// A word for a new description, or NULL (no memory). Low 16 bits: flags; high 16: processes that have it.
+uint32_t *phi_description_new(bool nonblock);
+void phi_description_get(uint32_t *d);
+void phi_description_put(uint32_t *d);
+
+bool phi_description_nonblock(const uint32_t *d);
+void phi_description_set_nonblock(uint32_t *d, bool on);
+
+#endif

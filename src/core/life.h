@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// Who lives, by the kernel's word alone: open-file-description locks on bytes of the object's file.
+// They end with the last descriptor of that open - by close, exit, exec or kill -9 - need no pid and
+// hold across pid namespaces. A forked child shares its parent's opens; room code replaces them in the
+// child (phi_life_reopen) where the parent held something.
+#ifndef PHI_CORE_LIFE_H
+#define PHI_CORE_LIFE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// The inode of this process's pid namespace; 0 = cannot tell.
+uint64_t phi_life_pid_ns(void);
+
+// Mark the open as attached. 0, -EBADMSG if somebody denies it (a hostile lock).
+int phi_life_attach(int fd);
+
+// The same, for an object whose lock words hold thread numbers of the namespace *ns: -EXDEV if it is
+// in use from another one; if nobody uses it, *ns becomes ours.
+int phi_life_attach_ns(int fd, uint64_t *ns);
+
+// Whether any open is attached, other than this one.
+bool phi_life_attached(int fd);
+
+// Become a holder: its number, or -ENOBUFS.
+int phi_life_claim(int fd);
+void phi_life_disclaim(int fd, int holder);
+
+// Whether the holder lives. `fd` is not the holder's own open.
+bool phi_life_holder(int fd, uint32_t holder);
+
+// An open of the same file with a description of its own, at the same descriptor number. 0 or -errno.
+int phi_life_reopen(int fd);
+
+#endif

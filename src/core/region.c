@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+//
+// Create: a nameless file (or, where the file system has none, a temporary name), space reserved by
+// the kernel (a full file system is ENOSPC here and never SIGBUS later), content complete, then one
+// link() into place. Killed before the link, a nameless file leaves nothing.
+#include "core/region.h"
+
+#include "base/guard.h"
+#include "base/random.h"
+#include "core/life.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POPULATE_UP_TO (2 << 20)
+#define TEMP_NAME_SIZE 48
+
+static void temp_name(char name[TEMP_NAME_SIZE])
+{
+	uint64_t id[2];
+	phi_random_id(id);
+	snprintf(name, TEMP_NAME_SIZE, ".tmp-%016" PRIx64 "%016" PRIx64, id[0], id[1]);
+}
+
+// A new file without a name, or with a temporary one (temp[0] != 0).
+static int open_new(int dir, mode_t mode, char temp[TEMP_NAME_SIZE])
+{
+	temp[0] = '\0';
+	int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+		return fd < 0 ? -errno : fd;
+	temp_name(temp);
+	fd = openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+static int link_into_place(int fd, int dir, const char *temp, const char *file)
+{
+	if (temp[0] != '\0')
+		return linkat(dir, temp, dir, file, 0) != 0 ? -errno : 0;
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, dir, file, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	return linkat(fd, "", dir, file, AT_EMPTY_PATH) != 0 ? -errno : 0;
+}
+
+static int reserve(int fd, size_t bytes)
+{
+	int r;
+	do
+		r = posix_fallocate(fd, 0, (off_t)bytes);
+	while (r == EINTR);
+	// Beyond what the file system can address, or the process may: short of space all the same.
+	return r == EFBIG || r == EINVAL ? -ENOSPC : -r;
+}
+
+static int map(struct phi_region *r, int prot)
+{
+	int populate = r->bytes <= POPULATE_UP_TO && (prot & PROT_WRITE) ? MAP_POPULATE : 0;
+	void *base = mmap(NULL, r->bytes, prot, MAP_SHARED | populate, r->fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	r->base = base;
+	r->damaged = 0;
+	int e = phi_guard_add(base, r->bytes, &r->damaged);
+	if (e < 0)
+		munmap(base, r->bytes);
+	return e;
+}
+
+void phi_region_unmap(struct phi_region *r)
+{
+	phi_guard_remove(r->base);
+	munmap(r->base, r->bytes);
+	r->base = NULL;
+}
+
+static void fill_header(struct phi_region *r, const struct phi_region_plan *plan)
+{
+	struct phi_region_header *h = &r->header;
+	memset(h, 0, sizeof *h);
+	h->magic = PHI_REGION_MAGIC;
+	h->kind = plan->kind;
+	h->layout = plan->layout;
+	h->bytes = plan->bytes;
+	phi_random_id(h->id);
+	h->pid_ns = phi_life_pid_ns();
+	h->created_s = (int64_t)time(NULL);
+	h->creator = getpid();
+	memcpy(h->geometry, plan->geometry, sizeof h->geometry);
+	strncpy(h->name, plan->name, sizeof h->name - 1);
+	memcpy(r->base, h, sizeof *h);
+}
+
+static int fill(struct phi_region *r, const struct phi_region_plan *plan)
+{
+	r->bytes = plan->bytes;
+	int e = reserve(r->fd, plan->bytes);
+	if (e == 0)
+		e = map(r, PROT_READ | PROT_WRITE);
+	if (e < 0)
+		return e;
+	fill_header(r, plan);
+	plan->init(r->base, plan->arg);
+	return phi_life_attach(r->fd);
+}
+
+int phi_region_create(struct phi_region *r, int dir, const char *file,
+		      const struct phi_region_plan *plan)
+{
+	char temp[TEMP_NAME_SIZE];
+	r->base = NULL;
+	r->fd = open_new(dir, plan->mode, temp);
+	if (r->fd < 0)
+		return r->fd;
+	int e = fill(r, plan);
+	if (e == 0)
+		e = link_into_place(r->fd, dir, temp, file);
+	if (temp[0] != '\0')
+		unlinkat(dir, temp, 0);
+	if (e < 0) {
+		if (r->base != NULL)
+			phi_region_unmap(r);
+		close(r->fd);
+	}
+	return e;
+}
+
+static bool header_fits(const struct phi_region_header *h, const struct stat *st,
+			enum phi_kind kind, uint32_t layout, const char *name)
+{
+	return h->magic == PHI_REGION_MAGIC && h->kind == (uint32_t)kind && h->layout == layout &&
+	       h->bytes == (uint64_t)st->st_size && h->bytes <= SIZE_MAX / 2 &&
+	       memchr(h->name, 0, sizeof h->name) != NULL &&
+	       (name == NULL || strcmp(h->name, name) == 0);
+}
+
+static int check_file(struct phi_region *r, enum phi_kind kind, uint32_t layout, const char *name)
+{
+	struct stat st;
+	if (fstat(r->fd, &st) != 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADMSG;
+	if (pread(r->fd, &r->header, sizeof r->header, 0) != (ssize_t)sizeof r->header)
+		return -EBADMSG;
+	if (!header_fits(&r->header, &st, kind, layout, name))
+		return -EBADMSG;
+	r->bytes = (size_t)r->header.bytes;
+	return 0;
+}
+
+static int attach(struct phi_region *r, bool observe)
+{
+	int e = map(r, observe ? PROT_READ : PROT_READ | PROT_WRITE);
+	if (e < 0 || observe)
+		return e;
+	struct phi_region_header *live = (struct phi_region_header *)r->base;
+	e = phi_life_attach_ns(r->fd, &live->pid_ns);
+	if (e < 0)
+		phi_region_unmap(r);
+	return e;
+}
+
+int phi_region_open(struct phi_region *r, int dir, const char *file, enum phi_kind kind,
+		    uint32_t layout, const char *name, bool observe)
+{
+	int flags = (observe ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	r->fd = openat(dir, file, flags);
+	if (r->fd < 0)
+		return errno == EISDIR || errno == ENXIO ? -EBADMSG : -errno;
+	int e = check_file(r, kind, layout, name);
+	if (e == 0)
+		e = attach(r, observe);
+	if (e < 0)
+		close(r->fd);
+	return e;
+}

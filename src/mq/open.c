@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+//
+// Opening, closing, unlinking. Open plain first, then create exclusively, and go round while the two
+// race with others: O_CREAT on another user's file is refused by fs.protected_regular even to root.
+#include "mq/queue.h"
+
+#include "core/description.h"
+#include "core/life.h"
+#include "core/name.h"
+#include "core/namespace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROUNDS 1000
+#define DEFAULT_DEPTH 10
+#define DEFAULT_SIZE 8192
+
+static void forked(struct phi_handle *h)
+{
+	struct mq_queue *q = (struct mq_queue *)h;
+	pthread_mutex_init(&q->change, NULL);
+	phi_mq_watches_forget(q);
+	// Loans and their sign of life stay with the parent; the child must not keep it alive.
+	int r = phi_life_reopen(q->region.fd);
+	q->holder = r < 0 ? -2 : -1;
+}
+
+static const struct phi_handle_ops ops = { forked, phi_mq_tokens_polled };
+
+static void init_body(uint8_t *base, void *arg)
+{
+	const struct mq_geometry *g = arg;
+	struct mq_queue q = { .g = *g };
+	q.c = (struct mq_control *)(base + PHI_REGION_BODY);
+	q.ring = (uint32_t *)(base + g->ring_at);
+	q.c->stamp = MQ_STAMP;
+	q.c->free_tail = g->maxmsg;
+	for (uint64_t i = 0; i < g->maxmsg; i++)
+		q.ring[i] = (uint32_t)i;
+	for (uint64_t i = 0; i < g->spares; i++)
+		q.c->spare[i].slot = (uint32_t)(g->maxmsg + i);
+	phi_mq_index_clear(&q);
+}
+
+// The default that the kernel's queues have on this machine.
+static uint64_t kernel_default(const char *path, uint64_t otherwise)
+{
+	FILE *f = fopen(path, "re");
+	unsigned long v = 0;
+	if (f == NULL)
+		return otherwise;
+	int n = fscanf(f, "%lu", &v);
+	fclose(f);
+	return n == 1 && v > 0 ? v : otherwise;
+}
+
+static int wanted_geometry(struct mq_geometry *g, const struct mq_sizes *sizes)
+{
+	if (sizes != NULL)
+		return phi_mq_geometry(g, sizes->maxmsg, sizes->msgsize);
+	return phi_mq_geometry(g, kernel_default("/proc/sys/fs/mqueue/msg_default", DEFAULT_DEPTH),
+			       kernel_default("/proc/sys/fs/mqueue/msgsize_default", DEFAULT_SIZE));
+}
+
+static int create(struct mq_queue *q, int dir, const char *file, const char *name, unsigned mode,
+		  const struct mq_sizes *sizes)
+{
+	uint64_t words[8];
+	int r = wanted_geometry(&q->g, sizes);
+	if (r < 0)
+		return r;
+	phi_mq_geometry_words(&q->g, words);
+	struct phi_region_plan plan = {
+		.kind = PHI_KIND_MQ,
+		.layout = MQ_LAYOUT,
+		.name = name,
+		.bytes = (size_t)q->g.bytes,
+		.geometry = words,
+		.mode = (mode_t)(mode & 0777),
+		.init = init_body,
+		.arg = &q->g,
+	};
+	return phi_region_create(&q->region, dir, file, &plan);
+}
+
+static int check_geometry(struct mq_queue *q)
+{
+	uint64_t words[8];
+	const uint64_t *have = q->region.header.geometry;
+	if (phi_mq_geometry(&q->g, have[0], have[1]) < 0 || q->g.bytes != q->region.bytes)
+		return -EBADMSG;
+	phi_mq_geometry_words(&q->g, words);
+	return memcmp(words, have, sizeof words) == 0 ? 0 : -EBADMSG;
+}
+
+int phi_mq_attach(struct mq_queue *q, int dir, const char *file, const char *name, bool observe)
+{
+	int r = phi_region_open(&q->region, dir, file, PHI_KIND_MQ, MQ_LAYOUT, name, observe);
+	if (r < 0)
+		return r;
+	r = check_geometry(q);
+	if (r < 0) {
+		phi_region_unmap(&q->region);
+		close(q->region.fd);
+		return r;
+	}
+	phi_mq_point(q);
+	return 0;
+}
+
+void phi_mq_point(struct mq_queue *q)
+{
+	uint8_t *base = q->region.base;
+	q->c = (struct mq_control *)(base + PHI_REGION_BODY);
+	q->ring = (uint32_t *)(base + q->g.ring_at);
+	q->next = (uint32_t *)(base + q->g.next_at);
+	q->blocks = (struct mq_block *)(base + q->g.blocks_at);
+	q->slots = base + q->g.slots_at;
+}
+
+static int open_or_create(struct mq_queue *q, int dir, const char *name, int oflag, unsigned mode,
+			  const struct mq_sizes *sizes)
+{
+	char file[NAME_MAX + 1];
+	int r = phi_name_to_file(MQ_PREFIX, name, file);
+	for (int i = 0; r == 0 && i < ROUNDS; i++) {
+		bool must_create = (oflag & O_CREAT) && (oflag & O_EXCL);
+		int e = must_create ? -ENOENT : phi_mq_attach(q, dir, file, name, false);
+		if (e != -ENOENT || !(oflag & O_CREAT))
+			return e;
+		e = create(q, dir, file, name, mode, sizes);
+		if (e == 0)
+			phi_mq_point(q);
+		if (e != -EEXIST || must_create)
+			return e;
+	}
+	return r < 0 ? r : -EAGAIN;
+}
+
+static int publish(struct mq_queue *q, int oflag)
+{
+	int access = oflag & O_ACCMODE;
+	q->can_receive = access != O_WRONLY;
+	q->can_send = access != O_RDONLY;
+	q->holder = -1;
+	phi_spin_init(&q->rx_spin);
+	phi_spin_init(&q->tx_spin);
+	pthread_mutex_init(&q->change, NULL);
+	q->handle.kind = PHI_KIND_MQ;
+	q->handle.fd = q->region.fd;
+	q->handle.ops = &ops;
+	q->handle.description = phi_description_new((oflag & O_NONBLOCK) != 0);
+	if (q->handle.description == NULL)
+		return -ENOMEM;
+	int r = phi_handle_publish(&q->handle);
+	if (r < 0)
+		phi_description_put(q->handle.description);
+	return r;
+}
+
+int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_sizes *sizes,
+		struct mq_queue **out)
+{
+	struct mq_queue *q = calloc(1, sizeof *q);
+	if (q == NULL)
+		return -ENOMEM;
+	int dir = phi_namespace_open();
+	int r = dir < 0 ? dir : open_or_create(q, dir, name, oflag, mode, sizes);
+	if (dir >= 0)
+		close(dir);
+	if (r == 0) {
+		r = publish(q, oflag);
+		if (r < 0) {
+			phi_region_unmap(&q->region);
+			close(q->region.fd);
+		}
+	}
+	if (r < 0)
+		free(q);
+	else
+		*out = q;
+	return r;
+}
+
+// The fifo of an unlinked queue goes with the last that has the queue open.
+static void unlink_fifo_if_last(struct mq_queue *q)
+{
+	struct stat st;
+	if (load_relaxed_u32(&q->c->polled) == 0 || fstat(q->region.fd, &st) != 0 || st.st_nlink > 0 ||
+	    phi_life_attached(q->region.fd))
+		return;
+	int dir = phi_namespace_open();
+	if (dir < 0)
+		return;
+	phi_mq_tokens_unlink(dir, q->region.header.id);
+	close(dir);
+}
+
+int phi_mq_close(int fd)
+{
+	struct mq_queue *q = (struct mq_queue *)phi_handle_retire(fd, PHI_KIND_MQ);
+	if (q == NULL)
+		return -EBADF;
+	struct mq_op op;
+	phi_mq_begin(&op, q);
+	op.nonblock = true;
+	op.deadline.clock = -1;
+	phi_mq_watches_end(q);
+	phi_mq_drop_loans(&op);
+	phi_mq_end(&op, 0);
+	unlink_fifo_if_last(q);
+	phi_mq_tokens_close(q);
+	phi_description_put(q->handle.description);
+	phi_region_unmap(&q->region);
+	if (q->fifo_is_public)
+		close(q->handle.fd);
+	close(q->region.fd);
+	pthread_mutex_destroy(&q->change);
+	free(q);
+	return 0;
+}
+
+// POSIX knows no EPERM here: a sticky directory's refusal is EACCES.
+static int unlink_file(int dir, const char *file)
+{
+	if (unlinkat(dir, file, 0) == 0)
+		return 0;
+	return errno == EPERM || errno == EISDIR ? -EACCES : -errno;
+}
+
+int phi_mq_unlink(const char *name)
+{
+	char file[NAME_MAX + 1];
+	int r = phi_name_to_file(MQ_PREFIX, name, file);
+	if (r < 0)
+		return r;
+	int dir = phi_namespace_open();
+	if (dir < 0)
+		return dir == -ENOENT ? -ENOENT : dir;
+	struct mq_queue q = { 0 };
+	bool known = phi_mq_attach(&q, dir, file, name, true) == 0;
+	r = unlink_file(dir, file);
+	if (known) {
+		if (r == 0)
+			unlink_fifo_if_last(&q);
+		phi_region_unmap(&q.region);
+		close(q.region.fd);
+	}
+	close(dir);
+	return r;
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+//
+// The private side of an open queue, and what the files of this room share. Read docs/mq.md first,
+// then layout.h, this, send.c and receive.c; repair.c shows that the truth is small.
+#ifndef PHI_MQ_QUEUE_H
+#define PHI_MQ_QUEUE_H
+
+#include "base/clock.h"
+#include "core/handle.h"
+#include "core/region.h"
+#include "mq/layout.h"
+#include "sync/lock.h"
+#include "sync/spin.h"
+#include "sync/wait.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MQ_PREFIX "mq."
+
+// How long a call that must not block waits for a lock whose holder lives (stopped inside, or hostile).
+#define MQ_PATIENCE_NS 1000000000
+// How often a sleeper looks after borrowers while `loans` says there are some.
+#define MQ_LOANS_NS 20000000
+
+// Sizes, in private memory from attach on.
+struct mq_geometry {
+	uint64_t maxmsg, msgsize;
+	uint64_t slots, slot_bytes, ring_size, spares, blocks;
+	uint64_t ring_at, next_at, blocks_at, slots_at, bytes;
+};
+
+struct mq_watch;
+
+struct mq_queue {
+	struct phi_handle handle;
+	struct mq_control *c;
+	uint32_t *ring;
+	uint32_t *next;
+	struct mq_block *blocks;
+	uint8_t *slots;
+	struct mq_geometry g;
+	bool can_send, can_receive;
+	struct phi_spin rx_spin, tx_spin;
+	struct phi_region region;
+	pthread_mutex_t change; // guards what follows: rare operations of this process
+	int holder;             // our number as a holder, -1 = none
+	bool fifo_is_public;    // the fifo lies over handle.fd, the file moved to region.fd
+	uint32_t fifo;          // descriptor of the token fifo + 1, 0 = not open
+	struct mq_watch *watches;
+	int next_watch;
+};
+
+// One call in progress.
+struct mq_op {
+	struct phi_hold hold;
+	struct mq_queue *q;
+	struct phi_lock *held;
+	bool duty;     // announced as a sleeper: its death must pass the wake-up on
+	bool sentinel; // slept looking after loans
+	uint32_t event; // the event word before the last look
+	uint64_t seen;  // the other side's cursor at the last look
+	bool nonblock; // must not wait for anything
+	struct phi_deadline deadline;
+};
+
+// geometry.c: 0; -EINVAL not positive; -ENOMEM too large to address.
+int phi_mq_geometry(struct mq_geometry *g, uint64_t maxmsg, uint64_t msgsize);
+void phi_mq_geometry_words(const struct mq_geometry *g, uint64_t words[8]);
+
+// An operation begins, ends.
+static inline void phi_mq_begin(struct mq_op *op, struct mq_queue *q)
+{
+	phi_enter(&op->hold);
+	op->q = q;
+	op->held = NULL;
+	op->duty = false;
+	op->sentinel = false;
+}
+
+static inline int phi_mq_end(struct mq_op *op, int r)
+{
+	phi_leave(&op->hold);
+	if (__builtin_expect(load_relaxed_u32(&op->q->region.damaged), 0))
+		return -EBADMSG;
+	return r;
+}
+
+static inline struct mq_slot *phi_mq_slot(const struct mq_queue *q, uint32_t n)
+{
+	return (struct mq_slot *)(q->slots + (uint64_t)n * q->g.slot_bytes);
+}
+
+static inline uint8_t *phi_mq_payload(struct mq_slot *s)
+{
+	return (uint8_t *)(s + 1);
+}
+
+static inline uint32_t *phi_mq_ring_at(const struct mq_queue *q, uint64_t pos)
+{
+	return &q->ring[pos & (q->g.ring_size - 1)];
+}
+
+#define MQ_LENGTH_BITS 48
+
+static inline uint64_t phi_mq_pack(unsigned prio, uint64_t len)
+{
+	return (uint64_t)prio << MQ_LENGTH_BITS | len;
+}
+
+static inline uint64_t phi_mq_length(uint64_t prio_len)
+{
+	return prio_len & ((UINT64_C(1) << MQ_LENGTH_BITS) - 1);
+}
+
+static inline unsigned phi_mq_priority(uint64_t prio_len)
+{
+	return (unsigned)(prio_len >> MQ_LENGTH_BITS);
+}
+
+// Whether the cursors can be true: 0 <= free_tail - tail <= depth.
+static inline bool phi_mq_window_fits(const struct mq_queue *q, uint64_t tail, uint64_t free_tail)
+{
+	return free_tail - tail <= q->g.maxmsg;
+}
+
+static inline bool phi_mq_intact(const struct mq_queue *q)
+{
+	return load_relaxed_u32(&q->c->stamp) == MQ_STAMP;
+}
+
+// locks.c: the two locks, repaired if need be. 0, -EAGAIN, -EDEADLK, -EBADMSG, -ENOMEM.
+int phi_mq_lock_send_slow(struct mq_op *op);
+int phi_mq_lock_recv_slow(struct mq_op *op);
+
+static inline bool phi_mq_lock_fast(struct mq_op *op, struct phi_lock *lock)
+{
+	if (__builtin_expect(op->duty, 0))
+		return false;
+	phi_set_pending(op->hold.self, &lock->word);
+	if (__builtin_expect(!cas_acquire_u32(&lock->word, 0, op->hold.self->tid), 0)) // LOCK_ACQ
+		return false;
+	op->held = lock;
+	return true;
+}
+
+static inline void phi_mq_unlock(struct mq_op *op)
+{
+	struct phi_lock *l = op->held;
+	op->held = NULL;
+	phi_lock_drop(&op->hold, l);
+}
+
+static inline int phi_mq_lock_send(struct mq_op *op)
+{
+	if (__builtin_expect(!phi_mq_lock_fast(op, &op->q->c->send), 0))
+		return phi_mq_lock_send_slow(op);
+	if (__builtin_expect(phi_mq_intact(op->q), 1))
+		return 0;
+	phi_mq_unlock(op);
+	return -EBADMSG;
+}
+
+// In one-lock mode S stands for R, and whoever has got R looks again: the switch is made under R.
+static inline int phi_mq_lock_recv(struct mq_op *op)
+{
+	struct mq_control *c = op->q->c;
+	if (__builtin_expect(load_relaxed_u32(&c->polled) != 0 || !phi_mq_lock_fast(op, &c->recv), 0))
+		return phi_mq_lock_recv_slow(op);
+	if (__builtin_expect(load_acquire_u32(&c->polled) == 0 && phi_mq_intact(op->q), 1)) // ONE_LOCK
+		return 0;
+	phi_mq_unlock(op);
+	return phi_mq_lock_recv_slow(op);
+}
+
+// repair.c. Under R: index and counts from the truth; -EBADMSG if that contradicts itself, and then
+// the queue is marked damaged for all.
+int phi_mq_rebuild(struct mq_queue *q);
+// Under S, after a death: finish or undo a swap.
+int phi_mq_settle_swap(struct mq_queue *q);
+// The truth contradicts itself: -EBADMSG, now and for everybody.
+int phi_mq_poison(struct mq_queue *q);
+
+// index.c, under R. All of them bound what they follow; false or -EBADMSG on a contradiction.
+void phi_mq_index_clear(struct mq_queue *q);
+bool phi_mq_index_append(struct mq_queue *q, uint32_t slot, unsigned prio);
+bool phi_mq_index_insert(struct mq_queue *q, uint32_t slot, unsigned prio, uint64_t seq);
+bool phi_mq_index_first(const struct mq_queue *q, uint32_t *slot, unsigned *prio);
+bool phi_mq_index_drop_first(struct mq_queue *q, uint32_t slot, unsigned prio);
+
+// wake.c.
+// What a committer owes to sleepers and registrants, once he has let go of the lock.
+struct mq_owed {
+	uint32_t asleep, watched;
+	bool any, was_empty;
+};
+// Commit one of the cursors, under its lock, with whatever sleepers, pollers and registrants are owed.
+// 0, or -errno (the poll tokens cannot be kept) and nothing is committed.
+int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owed);
+int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq_owed *owed);
+void phi_mq_pay_receivers(struct mq_op *op, const struct mq_owed *owed);
+void phi_mq_pay_senders(struct mq_op *op, const struct mq_owed *owed);
+// A message left the receivable ones, or came back, without a commit of a cursor (loans); unlocks.
+void phi_mq_left_unlock(struct mq_op *op);
+void phi_mq_came_back_unlock(struct mq_op *op);
+
+// Try until it is something else than -EAGAIN, the deadline or a signal: resting between the looks as
+// the policy says. Called after a first try gave -EAGAIN. A cancellation point.
+enum mq_side { MQ_RECEIVER, MQ_SENDER };
+typedef int64_t mq_attempt(struct mq_op *op, void *arg);
+int64_t phi_mq_block(struct mq_op *op, enum mq_side side, mq_attempt *attempt, void *arg);
+
+// Wake everybody who sleeps on the queue for whatever reason.
+void phi_mq_wake_all(struct mq_queue *q);
+
+// send.c, receive.c
+int phi_mq_send(struct mq_op *op, const void *msg, size_t len, unsigned prio);
+int64_t phi_mq_receive(struct mq_op *op, void *buf, unsigned *prio);
+int64_t phi_mq_peek(struct mq_op *op, void *buf, unsigned *prio);
+// Under S: room, its position, the free slot there; -EAGAIN full; -EBADMSG.
+int phi_mq_find_room(struct mq_op *op, uint64_t *pos, uint32_t *slot);
+// Commit the position. Then: unlock, and if (owed.any) pay.
+int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed);
+// The best message, not yet taken.
+struct mq_pick {
+	uint32_t slot;
+	bool direct; // from the ring, the index is empty
+	unsigned prio;
+	uint64_t len, seq;
+};
+// Lock, and 1 found (locked), -EAGAIN none (unlocked), -errno (unlocked).
+int64_t phi_mq_try_pick(struct mq_op *op, struct mq_pick *p);
+bool phi_mq_pick_remove(struct mq_queue *q, const struct mq_pick *p);
+// Give the slot back and commit. Then: unlock, and if (owed.any) pay.
+int phi_mq_commit_receive(struct mq_op *op, uint32_t slot, struct mq_owed *owed);
+
+// loan.c
+struct ph_mq_loan;
+int phi_mq_reserve(struct mq_op *op, struct ph_mq_loan *loan);
+int phi_mq_commit(struct mq_op *op, struct ph_mq_loan *loan, size_t len, unsigned prio);
+int phi_mq_borrow(struct mq_op *op, struct ph_mq_loan *loan);
+int phi_mq_release(struct mq_op *op, struct ph_mq_loan *loan);
+int phi_mq_cancel(struct mq_op *op, struct ph_mq_loan *loan);
+// Take back what dead borrowers held: how many, or -errno. No lock held.
+int phi_mq_reap(struct mq_op *op);
+int phi_mq_drop_loans(struct mq_op *op);
+// Our number as a holder, claimed at the first need; -errno.
+int phi_mq_holder(struct mq_queue *q);
+bool phi_mq_holder_lives(struct mq_queue *q, uint32_t holder);
+// Borrow records that stand for a message outside the free window; under R.
+bool phi_mq_borrow_valid(const struct mq_queue *q, const struct mq_borrow *b, uint64_t tail);
+
+// tokens.c: the fifo behind poll. Under S in one-lock mode.
+int phi_mq_tokens_open(struct mq_queue *q);
+void phi_mq_tokens_set(struct mq_queue *q, uint32_t want);
+void phi_mq_tokens_resync(struct mq_queue *q);
+uint32_t phi_mq_tokens_for(const struct mq_queue *q, uint64_t tail, uint64_t free_tail);
+int phi_mq_tokens_polled(struct phi_handle *h);
+void phi_mq_tokens_close(struct mq_queue *q);
+void phi_mq_tokens_unlink(int dir, const uint64_t id[2]);
+
+// notify.c
+int phi_mq_notify(struct mq_op *op, const struct sigevent *ev);
+int phi_mq_subscribe(struct mq_op *op, const struct sigevent *ev);
+int phi_mq_unsubscribe(struct mq_op *op, int subscription);
+// A message arrived at the empty queue. `blocked`: a sleeping receiver was rung for it. No lock held.
+void phi_mq_arrived(struct mq_op *op, uint32_t watched, bool blocked);
+void phi_mq_watches_end(struct mq_queue *q);
+void phi_mq_watches_forget(struct mq_queue *q);
+
+// open.c
+struct mq_sizes {
+	uint64_t maxmsg, msgsize;
+};
+int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_sizes *sizes,
+		struct mq_queue **out);
+int phi_mq_close(int fd);
+int phi_mq_unlink(const char *name);
+// Map an existing queue; with `observe` read-only, for a look from outside.
+int phi_mq_attach(struct mq_queue *q, int dir, const char *file, const char *name, bool observe);
+// Derive the pointers from the geometry.
+void phi_mq_point(struct mq_queue *q);
+
+// Messages a receive could take now, as far as can be seen without a lock.
+uint64_t phi_mq_count(const struct mq_queue *q);
+
+// info.c
+struct ph_mq_info;
+int phi_mq_info(const char *name, struct ph_mq_info *info);
+
+#endif

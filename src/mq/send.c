@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+//
+// Sending: fill the slot that ring[tail] names, commit by one store. See docs/mq.md, "The record of
+// truth". Whoever sleeps, polls or registered is served by wake.c.
+#include "mq/queue.h"
+
+#include <string.h>
+
+// The free cursor as last seen saves the receivers' line.
+static int look_for_room(struct mq_op *op, uint64_t tail)
+{
+	struct mq_control *c = op->q->c;
+	uint64_t free_tail = load_relaxed_u64(&c->send.guarded64);
+	if (__builtin_expect(free_tail - tail - 1 < op->q->g.maxmsg, 1))
+		return 0;
+	free_tail = load_acquire_u64(&c->free_tail); // FREE_TAIL
+	c->send.guarded64 = free_tail;
+	op->seen = free_tail;
+	if (!phi_mq_window_fits(op->q, tail, free_tail))
+		return phi_mq_poison(op->q);
+	return free_tail == tail ? -EAGAIN : 0;
+}
+
+int phi_mq_find_room(struct mq_op *op, uint64_t *pos, uint32_t *slot)
+{
+	*pos = load_relaxed_u64(&op->q->c->tail);
+	int r = look_for_room(op, *pos);
+	if (r < 0)
+		return r;
+	*slot = load_relaxed_u32(phi_mq_ring_at(op->q, *pos));
+	return *slot < op->q->g.slots ? 0 : phi_mq_poison(op->q);
+}
+
+static void leave_traces(struct mq_op *op)
+{
+	struct mq_control *c = op->q->c;
+	store_relaxed_u32(&c->tx_cpu, phi_cpu());
+	store_relaxed_i32(&c->tx_pid, op->hold.self->pid);
+	store_relaxed_u64(&c->tx_time, (uint64_t)phi_now_coarse_ns());
+}
+
+int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed)
+{
+	struct mq_control *c = op->q->c;
+	leave_traces(op);
+	uint32_t anybody = load_relaxed_u32(&c->rx_asleep) | load_relaxed_u32(&c->watched) |
+			   load_relaxed_u32(&c->polled);
+	owed->any = anybody != 0;
+	if (__builtin_expect(owed->any, 0))
+		return phi_mq_commit_tail_slow(op, pos + 1, owed);
+	store_release_u64(&c->tail, pos + 1); // TAIL: the commit
+	return 0;
+}
+
+struct sending {
+	const void *msg;
+	size_t len;
+	unsigned prio;
+};
+
+static int64_t try_send(struct mq_op *op, void *arg)
+{
+	const struct sending *m = arg;
+	struct mq_owed owed;
+	uint64_t pos;
+	uint32_t n;
+	int r = phi_mq_lock_send(op);
+	if (r < 0)
+		return r;
+	r = phi_mq_find_room(op, &pos, &n);
+	if (r < 0) {
+		phi_mq_unlock(op);
+		return r;
+	}
+	struct mq_slot *s = phi_mq_slot(op->q, n);
+	memcpy(phi_mq_payload(s), m->msg, m->len);
+	store_relaxed_u64(&s->prio_len, phi_mq_pack(m->prio, m->len));
+	store_relaxed_u64(&s->seq, pos + 1);
+	r = phi_mq_commit_send(op, pos, &owed);
+	phi_mq_unlock(op);
+	if (__builtin_expect(owed.any, 0) && r == 0)
+		phi_mq_pay_receivers(op, &owed);
+	return r;
+}
+
+int phi_mq_send(struct mq_op *op, const void *msg, size_t len, unsigned prio)
+{
+	struct sending m = { msg, len, prio };
+	int64_t r = try_send(op, &m);
+	if (r == -EAGAIN && !op->nonblock)
+		r = phi_mq_block(op, MQ_SENDER, try_send, &m);
+	return (int)r;
+}

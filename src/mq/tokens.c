@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+//
+// The kernel object that poll looks at: a fifo with two pages of room whose fill says what the queue
+// allows. docs/mq.md, "One-lock mode and poll". The word `tokens` repeats what was last put into the
+// fifo, so that an operation that changes nothing makes no system call; who repairs asks the fifo.
+#include "mq/queue.h"
+
+#include "core/namespace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096
+#define FIFO_BYTES (2 * PAGE_BYTES)
+#define FIFO_NAME_SIZE 48
+
+enum token { EMPTY, SOME, FULL };
+
+static void fifo_name(char name[FIFO_NAME_SIZE], const uint64_t id[2])
+{
+	snprintf(name, FIFO_NAME_SIZE, ".poll.%016" PRIx64 "%016" PRIx64, id[0], id[1]);
+}
+
+static int descriptor(const struct mq_queue *q)
+{
+	return (int)load_acquire_u32(&q->fifo) - 1; // FIFO_OPEN
+}
+
+// The fifo has the permissions of the object, whatever the umask says.
+static void copy_rights(struct mq_queue *q, int fd)
+{
+	struct stat st;
+	if (fstat(q->region.fd, &st) != 0 || fchmod(fd, st.st_mode & 0777) != 0)
+		return;
+	if (st.st_uid != geteuid() || st.st_gid != getegid())
+		if (fchown(fd, st.st_uid, st.st_gid) != 0)
+			return;
+}
+
+static int open_fifo(struct mq_queue *q, int dir)
+{
+	char name[FIFO_NAME_SIZE];
+	struct stat st;
+	fifo_name(name, q->region.header.id);
+	bool made = mkfifoat(dir, name, 0600) == 0;
+	if (!made && errno != EEXIST)
+		return -errno;
+	int fd = openat(dir, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode)) {
+		close(fd);
+		return -EBADMSG;
+	}
+	if (made)
+		copy_rights(q, fd);
+	fcntl(fd, F_SETPIPE_SZ, FIFO_BYTES);
+	return fd;
+}
+
+static int open_once(struct mq_queue *q)
+{
+	int dir = phi_namespace_open();
+	if (dir < 0)
+		return dir;
+	int fd = open_fifo(q, dir);
+	close(dir);
+	if (fd >= 0)
+		store_release_u32(&q->fifo, (uint32_t)fd + 1); // FIFO_OPEN
+	return fd < 0 ? fd : 0;
+}
+
+static void drain(int fd)
+{
+	char sink[FIFO_BYTES];
+	while (read(fd, sink, sizeof sink) > 0)
+		;
+}
+
+static bool fill(int fd, size_t bytes)
+{
+	static const char tokens[PAGE_BYTES];
+	return write(fd, tokens, bytes) == (ssize_t)bytes;
+}
+
+static bool take(int fd, size_t bytes)
+{
+	char sink[PAGE_BYTES];
+	return read(fd, sink, bytes) == (ssize_t)bytes;
+}
+
+static enum token content(int fd)
+{
+	int n = 0;
+	if (ioctl(fd, FIONREAD, &n) != 0)
+		return EMPTY;
+	if (n == 0 || n == 1)
+		return n == 0 ? EMPTY : SOME;
+	if (n == 1 + PAGE_BYTES)
+		return FULL;
+	drain(fd); // somebody else wrote or read here
+	return EMPTY;
+}
+
+// One step up or down the row EMPTY, SOME, FULL.
+static bool step(int fd, enum token from, bool up)
+{
+	size_t bytes = (up ? from : from - 1) == EMPTY ? 1 : PAGE_BYTES;
+	return up ? fill(fd, bytes) : take(fd, bytes);
+}
+
+void phi_mq_tokens_set(struct mq_queue *q, uint32_t want)
+{
+	uint32_t have = load_relaxed_u32(&q->c->tokens);
+	int fd = descriptor(q);
+	if (have == want || fd < 0)
+		return;
+	if (have > FULL)
+		have = content(fd);
+	// A refused step means that the word is wrong: ask the fifo, once.
+	for (int wrong = 0; have != want && wrong < 2;) {
+		bool up = have < want;
+		if (step(fd, have, up)) {
+			have = up ? have + 1 : have - 1;
+		} else {
+			have = content(fd);
+			wrong++;
+		}
+	}
+	store_relaxed_u32(&q->c->tokens, have);
+}
+
+uint32_t phi_mq_tokens_for(const struct mq_queue *q, uint64_t tail, uint64_t free_tail)
+{
+	uint64_t out = free_tail - tail + load_relaxed_u32(&q->c->borrowed);
+	if (out >= q->g.maxmsg)
+		return EMPTY; // or all borrowed: then the fifo cannot say "neither"
+	return free_tail == tail ? FULL : SOME;
+}
+
+void phi_mq_tokens_resync(struct mq_queue *q)
+{
+	struct mq_control *c = q->c;
+	if (descriptor(q) < 0 && open_once(q) < 0)
+		return;
+	store_relaxed_u32(&c->tokens, content(descriptor(q)));
+	phi_mq_tokens_set(q, phi_mq_tokens_for(q, load_relaxed_u64(&c->tail),
+					       load_relaxed_u64(&c->free_tail)));
+}
+
+int phi_mq_tokens_open(struct mq_queue *q)
+{
+	if (__builtin_expect(descriptor(q) >= 0, 1))
+		return 0;
+	int r = open_once(q);
+	if (r == 0)
+		phi_mq_tokens_resync(q); // if we are the first, the fifo has forgotten
+	return r;
+}
+
+// The public number must be pollable: the fifo goes over it, the file moves aside.
+static int make_public(struct mq_queue *q)
+{
+	if (q->fifo_is_public)
+		return 0;
+	int aside = fcntl(q->region.fd, F_DUPFD_CLOEXEC, 3);
+	if (aside < 0)
+		return -errno;
+	if (dup3(descriptor(q), q->handle.fd, O_CLOEXEC) < 0) {
+		int e = -errno;
+		close(aside);
+		return e;
+	}
+	q->region.fd = aside;
+	q->fifo_is_public = true;
+	return 0;
+}
+
+static int switch_to_one_lock(struct mq_op *op)
+{
+	struct mq_queue *q = op->q;
+	int r = phi_mq_lock_recv(op);
+	if (r < 0)
+		return r;
+	store_release_u32(&q->c->polled, 1); // ONE_LOCK
+	phi_mq_unlock(op);
+	r = phi_mq_lock_send(op);
+	if (r < 0)
+		return r;
+	r = phi_mq_tokens_open(q);
+	if (r == 0)
+		phi_mq_tokens_resync(q);
+	phi_mq_unlock(op);
+	return r;
+}
+
+int phi_mq_tokens_polled(struct phi_handle *h)
+{
+	struct mq_queue *q = (struct mq_queue *)h;
+	if (q->fifo_is_public)
+		return 0;
+	struct mq_op op;
+	phi_mq_begin(&op, q);
+	op.nonblock = true;
+	op.deadline.clock = -1;
+	pthread_mutex_lock(&q->change);
+	int r = switch_to_one_lock(&op);
+	if (r == 0)
+		r = make_public(q);
+	pthread_mutex_unlock(&q->change);
+	return phi_mq_end(&op, r);
+}
+
+void phi_mq_tokens_unlink(int dir, const uint64_t id[2])
+{
+	char name[FIFO_NAME_SIZE];
+	fifo_name(name, id);
+	unlinkat(dir, name, 0);
+}
+
+void phi_mq_tokens_close(struct mq_queue *q)
+{
+	if (descriptor(q) >= 0)
+		close(descriptor(q));
+	store_release_u32(&q->fifo, 0);
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+//
+// Sleepers, and what a committer owes them: docs/mq.md, "Going to sleep, and waking". The flag of one
+// side's sleepers is set under the other side's lock; whoever owes a wake-up is on duty while he does.
+#include "mq/queue.h"
+
+#include <limits.h>
+
+// One side's view of the wait words.
+struct side {
+	uint32_t *asleep, *event;
+	const uint64_t *cursor; // the other side's, which moves when waiting is over
+	const uint32_t *peer_cpu, *stop;
+	struct phi_spin *spin;
+};
+
+static struct side side_of(struct mq_queue *q, enum mq_side which)
+{
+	struct mq_control *c = q->c;
+	if (which == MQ_RECEIVER) // `watched`: who registers must see who is blocked, so do not spin
+		return (struct side){ &c->rx_asleep, &c->rx_event, &c->tail, &c->tx_cpu,
+				      &c->watched, &q->rx_spin };
+	return (struct side){ &c->tx_asleep, &c->tx_event, &c->free_tail, &c->rx_cpu, NULL,
+			      &q->tx_spin };
+}
+
+static uint32_t new_number(struct mq_queue *q)
+{
+	uint32_t n = add_acq_rel_u32(&q->c->generation, 1);
+	return n != 0 ? n : add_acq_rel_u32(&q->c->generation, 1);
+}
+
+// Wake one of those who announced themselves up to `seen`: whether one was asleep. If none was, the
+// flag goes, unless somebody announced himself in between.
+static bool ring(uint32_t *asleep, uint32_t *event, uint32_t seen)
+{
+	if (phi_ring(event, 1) > 0)
+		return true;
+	cas_acq_rel_u32(asleep, seen, 0);
+	return false;
+}
+
+void phi_mq_wake_all(struct mq_queue *q)
+{
+	struct mq_control *c = q->c;
+	phi_ring(&c->rx_event, INT_MAX);
+	phi_ring(&c->tx_event, INT_MAX);
+	phi_ring(&c->note_event, INT_MAX);
+}
+
+static bool polled(const struct mq_queue *q)
+{
+	return load_relaxed_u32(&q->c->polled) != 0;
+}
+
+int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owed)
+{
+	struct mq_queue *q = op->q;
+	struct mq_control *c = q->c;
+	owed->asleep = load_relaxed_u32(&c->rx_asleep);
+	owed->watched = load_relaxed_u32(&c->watched);
+	uint64_t free_tail = load_acquire_u64(&c->free_tail); // FREE_TAIL
+	owed->was_empty = free_tail - (tail - 1) + load_relaxed_u32(&c->borrowed) >= q->g.maxmsg;
+	int r = polled(q) ? phi_mq_tokens_open(q) : 0;
+	if (r < 0)
+		return r;
+	phi_lock_to_duty(&op->hold, op->held, &c->deathword);
+	if (polled(q) && load_relaxed_u32(&c->tokens) == 0)
+		phi_mq_tokens_set(q, 1); // "readable" before it is true
+	store_release_u64(&c->tail, tail); // TAIL: the commit
+	if (polled(q) && free_tail == tail)
+		phi_mq_tokens_set(q, phi_mq_tokens_for(q, tail, free_tail)); // "not writable" after
+	return 0;
+}
+
+void phi_mq_pay_receivers(struct mq_op *op, const struct mq_owed *owed)
+{
+	struct mq_control *c = op->q->c;
+	bool rang = owed->asleep != 0 && ring(&c->rx_asleep, &c->rx_event, owed->asleep);
+	if (owed->watched != 0 && owed->was_empty)
+		phi_mq_arrived(op, owed->watched, rang);
+}
+
+int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq_owed *owed)
+{
+	struct mq_queue *q = op->q;
+	struct mq_control *c = q->c;
+	owed->asleep = load_relaxed_u32(&c->tx_asleep);
+	bool tokens = op->held == &c->send;
+	int r = tokens ? phi_mq_tokens_open(q) : 0;
+	if (r < 0)
+		return r;
+	phi_lock_to_duty(&op->hold, op->held, &c->deathword);
+	if (tokens && load_relaxed_u32(&c->tokens) == 2)
+		phi_mq_tokens_set(q, 1); // "writable" before it is true
+	store_release_u64(&c->free_tail, free_tail); // FREE_TAIL: the commit
+	if (tokens)
+		phi_mq_tokens_set(q, phi_mq_tokens_for(q, load_relaxed_u64(&c->tail), free_tail));
+	return 0;
+}
+
+void phi_mq_pay_senders(struct mq_op *op, const struct mq_owed *owed)
+{
+	struct mq_control *c = op->q->c;
+	if (owed->asleep != 0)
+		ring(&c->tx_asleep, &c->tx_event, owed->asleep);
+}
+
+static void refresh_tokens(struct mq_op *op)
+{
+	struct mq_control *c = op->q->c;
+	if (op->held != &c->send || !polled(op->q) || phi_mq_tokens_open(op->q) < 0)
+		return;
+	phi_mq_tokens_set(op->q, phi_mq_tokens_for(op->q, load_relaxed_u64(&c->tail),
+					   load_relaxed_u64(&c->free_tail)));
+}
+
+// If receivers sleep, one of them has to look after the borrowers from now on.
+static void ring_sentinel(struct mq_queue *q)
+{
+	struct mq_control *c = q->c;
+	uint32_t asleep = load_relaxed_u32(&c->rx_asleep);
+	if (asleep != 0)
+		ring(&c->rx_asleep, &c->rx_event, asleep);
+}
+
+void phi_mq_left_unlock(struct mq_op *op)
+{
+	bool first = op->q->c->borrowed == 1;
+	phi_lock_to_duty(&op->hold, op->held, &op->q->c->deathword);
+	refresh_tokens(op);
+	phi_mq_unlock(op);
+	if (first)
+		ring_sentinel(op->q);
+}
+
+void phi_mq_came_back_unlock(struct mq_op *op)
+{
+	phi_lock_to_duty(&op->hold, op->held, &op->q->c->deathword);
+	refresh_tokens(op);
+	phi_mq_unlock(op);
+	phi_ring(&op->q->c->rx_event, 1);
+}
+
+// Before sleeping: 1 look again, 0 go on, -ETIMEDOUT, -EINVAL.
+static int rest(struct mq_op *op, enum mq_side which)
+{
+	struct side s = side_of(op->q, which);
+	if (load_relaxed_u32(&op->q->c->loans) != 0 && phi_mq_reap(op) > 0)
+		return 1;
+	int r = phi_deadline_check(&op->deadline);
+	if (r < 0)
+		return r;
+	return phi_spin_while(s.spin, s.cursor, op->seen, s.peer_cpu, s.stop);
+}
+
+static int announce(struct mq_op *op, enum mq_side which)
+{
+	struct side s = side_of(op->q, which);
+	int r = which == MQ_RECEIVER ? phi_mq_lock_send(op) : phi_mq_lock_recv(op);
+	if (r < 0)
+		return r;
+	store_relaxed_u32(s.asleep, new_number(op->q));
+	op->event = load_relaxed_u32(s.event);
+	phi_mq_unlock(op);
+	op->duty = true;
+	phi_duty(&op->hold, &op->q->c->deathword);
+	return 0;
+}
+
+struct sleeper {
+	struct mq_op *op;
+	uint32_t *event;
+	struct mq_sleeper *entry;
+};
+
+// An entry to be seen by, or NULL: then we sleep unseen.
+static struct mq_sleeper *sign_in(struct mq_op *op, enum mq_side which)
+{
+	uint32_t me = op->hold.self->tid;
+	for (uint32_t i = 0; i < MQ_SLEEPERS; i++) {
+		struct mq_sleeper *e = &op->q->c->sleeper[(me + i) % MQ_SLEEPERS];
+		uint32_t tid = load_relaxed_u32(&e->tid);
+		if (tid != 0 && tid != me && !phi_tid_dead(tid))
+			continue;
+		if (!cas_acq_rel_u32(&e->tid, tid, me))
+			continue;
+		store_relaxed_u32(&e->side, which);
+		store_relaxed_u64(&e->since_ns, (uint64_t)phi_now_ns());
+		return e;
+	}
+	return NULL;
+}
+
+static void sign_out(struct mq_op *op, struct mq_sleeper *entry)
+{
+	if (entry != NULL)
+		cas_acq_rel_u32(&entry->tid, op->hold.self->tid, 0);
+}
+
+// Cancelled asleep, or between the wake-up and the message: somebody else shall have it.
+static void pass_on(void *arg)
+{
+	struct sleeper *s = arg;
+	sign_out(s->op, s->entry);
+	phi_ring(s->event, 1);
+	phi_leave(&s->op->hold);
+}
+
+static int sleep_on(struct mq_op *op, enum mq_side which)
+{
+	struct side s = side_of(op->q, which);
+	struct mq_control *c = op->q->c;
+	struct sleeper me = { op, s.event, sign_in(op, which) };
+	op->sentinel = which == MQ_RECEIVER && load_relaxed_u32(&c->loans) != 0;
+	struct phi_sleep sleep = {
+		.event = s.event,
+		.seen = op->event,
+		.deathword = &c->deathword,
+		.deadline = &op->deadline,
+		.look_again_ns = op->sentinel ? MQ_LOANS_NS : 0,
+		.cancelled = pass_on,
+		.arg = &me,
+	};
+	phi_duty(&op->hold, &c->deathword);
+	int r = phi_sleep(&sleep);
+	sign_out(op, me.entry);
+	if (r == PHI_WOKEN_BY_DEATH)
+		phi_mq_wake_all(op->q);
+	return r > 0 ? 0 : r;
+}
+
+// The announcement, a last look, sleep, and another look - also when the time is up.
+static int64_t announce_and_sleep(struct mq_op *op, enum mq_side which, mq_attempt *attempt, void *arg)
+{
+	int64_t r = announce(op, which);
+	if (r < 0)
+		return r;
+	r = attempt(op, arg);
+	if (r != -EAGAIN)
+		return r;
+	int slept = sleep_on(op, which);
+	if (slept == -EINTR)
+		return slept;
+	r = attempt(op, arg);
+	return r == -EAGAIN && slept < 0 ? slept : r;
+}
+
+static int64_t look_and_sleep(struct mq_op *op, enum mq_side which, mq_attempt *attempt, void *arg)
+{
+	for (;;) {
+		int64_t r = rest(op, which);
+		if (r < 0)
+			return r;
+		r = r > 0 ? attempt(op, arg) : announce_and_sleep(op, which, attempt, arg);
+		if (r != -EAGAIN)
+			return r;
+	}
+}
+
+int64_t phi_mq_block(struct mq_op *op, enum mq_side which, mq_attempt *attempt, void *arg)
+{
+	int64_t r = look_and_sleep(op, which, attempt, arg);
+	// A sentinel leaves: the loans need another.
+	if (op->sentinel && load_relaxed_u32(&op->q->c->loans) != 0)
+		ring_sentinel(op->q);
+	return r;
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+//
+// The public calls of message queues: argument checks in POSIX's order, errno, cancellation. What
+// happens inside is src/mq; what each call promises stands in the header.
+#include "posthaste/mqueue.h"
+
+#include "core/description.h"
+#include "mq/queue.h"
+#include "posix/poll.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+
+static int64_t result(int64_t r)
+{
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+static inline struct mq_queue *find(mqd_t mqdes)
+{
+	return (struct mq_queue *)phi_handle_find((int)mqdes, PHI_KIND_MQ);
+}
+
+static inline bool nonblock(const struct mq_queue *q)
+{
+	return phi_description_nonblock(q->handle.description);
+}
+
+static inline void begin(struct mq_op *op, struct mq_queue *q, clockid_t clock,
+			 const struct timespec *abstime)
+{
+	phi_mq_begin(op, q);
+	op->nonblock = nonblock(q);
+	op->deadline = phi_deadline(clock, abstime);
+}
+
+mqd_t ph_mq_open(const char *name, int oflag, ...)
+{
+	unsigned mode = 0;
+	struct mq_sizes sizes;
+	const struct mq_sizes *wanted = NULL;
+	if (oflag & O_CREAT) {
+		va_list args;
+		va_start(args, oflag);
+		mode = va_arg(args, unsigned);
+		const struct mq_attr *attr = va_arg(args, const struct mq_attr *);
+		va_end(args);
+		if (attr != NULL) {
+			if (attr->mq_maxmsg <= 0 || attr->mq_msgsize <= 0)
+				return (mqd_t)result(-EINVAL);
+			sizes = (struct mq_sizes){ (uint64_t)attr->mq_maxmsg,
+						   (uint64_t)attr->mq_msgsize };
+			wanted = &sizes;
+		}
+	}
+	if ((oflag & O_ACCMODE) == O_ACCMODE)
+		return (mqd_t)result(-EINVAL);
+	struct mq_queue *q;
+	int r = phi_mq_open(name, oflag, mode, wanted, &q);
+	if (r < 0)
+		return (mqd_t)result(r);
+	int fd = q->handle.fd;
+	r = phi_polls_expected(fd);
+	if (r < 0)
+		phi_mq_close(fd);
+	return (mqd_t)result(r < 0 ? r : fd);
+}
+
+int ph_mq_close(mqd_t mqdes)
+{
+	return (int)result(phi_mq_close((int)mqdes));
+}
+
+int ph_mq_unlink(const char *name)
+{
+	return (int)result(phi_mq_unlink(name));
+}
+
+static int check_send(const struct mq_queue *q, size_t len, unsigned prio)
+{
+	if (q == NULL || !q->can_send)
+		return -EBADF;
+	if (prio >= MQ_PRIORITIES)
+		return -EINVAL;
+	return len > q->g.msgsize ? -EMSGSIZE : 0;
+}
+
+int ph_mq_clocksend(mqd_t mqdes, const char *msg, size_t len, unsigned prio, clockid_t clock,
+		    const struct timespec *abstime)
+{
+	pthread_testcancel();
+	struct mq_queue *q = find(mqdes);
+	int r = check_send(q, len, prio);
+	if (r < 0)
+		return (int)result(r);
+	struct mq_op op;
+	begin(&op, q, clock, abstime);
+	r = phi_mq_send(&op, msg, len, prio);
+	return (int)result(phi_mq_end(&op, r));
+}
+
+int ph_mq_timedsend(mqd_t mqdes, const char *msg, size_t len, unsigned prio,
+		    const struct timespec *abstime)
+{
+	return ph_mq_clocksend(mqdes, msg, len, prio, CLOCK_REALTIME, abstime);
+}
+
+int ph_mq_send(mqd_t mqdes, const char *msg, size_t len, unsigned prio)
+{
+	return ph_mq_clocksend(mqdes, msg, len, prio, CLOCK_REALTIME, NULL);
+}
+
+static int check_receive(const struct mq_queue *q, size_t len)
+{
+	if (q == NULL || !q->can_receive)
+		return -EBADF;
+	return len < q->g.msgsize ? -EMSGSIZE : 0;
+}
+
+static int64_t end_receive(struct mq_op *op, int64_t r)
+{
+	int e = phi_mq_end(op, r < 0 ? (int)r : 0);
+	return e < 0 ? e : r;
+}
+
+ssize_t ph_mq_clockreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio, clockid_t clock,
+			   const struct timespec *abstime)
+{
+	pthread_testcancel();
+	struct mq_queue *q = find(mqdes);
+	int r = check_receive(q, len);
+	if (r < 0)
+		return (ssize_t)result(r);
+	struct mq_op op;
+	begin(&op, q, clock, abstime);
+	return (ssize_t)result(end_receive(&op, phi_mq_receive(&op, msg, prio)));
+}
+
+ssize_t ph_mq_timedreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio,
+			   const struct timespec *abstime)
+{
+	return ph_mq_clockreceive(mqdes, msg, len, prio, CLOCK_REALTIME, abstime);
+}
+
+ssize_t ph_mq_receive(mqd_t mqdes, char *msg, size_t len, unsigned *prio)
+{
+	return ph_mq_clockreceive(mqdes, msg, len, prio, CLOCK_REALTIME, NULL);
+}
+
+ssize_t ph_mq_peek(mqd_t mqdes, char *msg, size_t len, unsigned *prio)
+{
+	struct mq_queue *q = find(mqdes);
+	int r = check_receive(q, len);
+	if (r < 0)
+		return (ssize_t)result(r);
+	struct mq_op op;
+	begin(&op, q, CLOCK_REALTIME, NULL);
+	op.nonblock = true;
+	return (ssize_t)result(end_receive(&op, phi_mq_peek(&op, msg, prio)));
+}
+
+// One that cannot block.
+static int run(mqd_t mqdes, int (*body)(struct mq_op *, void *), void *arg)
+{
+	struct mq_queue *q = find(mqdes);
+	if (q == NULL)
+		return (int)result(-EBADF);
+	struct mq_op op;
+	begin(&op, q, CLOCK_REALTIME, NULL);
+	op.nonblock = true;
+	return (int)result(phi_mq_end(&op, body(&op, arg)));
+}
+
+static int notify(struct mq_op *op, void *arg)
+{
+	return phi_mq_notify(op, arg);
+}
+
+int ph_mq_notify(mqd_t mqdes, const struct sigevent *notification)
+{
+	return run(mqdes, notify, (void *)notification);
+}
+
+static int subscribe(struct mq_op *op, void *arg)
+{
+	return phi_mq_subscribe(op, arg);
+}
+
+int ph_mq_subscribe(mqd_t mqdes, const struct sigevent *event)
+{
+	return run(mqdes, subscribe, (void *)event);
+}
+
+static int unsubscribe(struct mq_op *op, void *arg)
+{
+	return phi_mq_unsubscribe(op, *(int *)arg);
+}
+
+int ph_mq_unsubscribe(mqd_t mqdes, int subscription)
+{
+	return run(mqdes, unsubscribe, &subscription);
+}
+
+static void read_attributes(const struct mq_queue *q, struct mq_attr *attr)
+{
+	attr->mq_flags = nonblock(q) ? O_NONBLOCK : 0;
+	attr->mq_maxmsg = (long)q->g.maxmsg;
+	attr->mq_msgsize = (long)q->g.msgsize;
+	attr->mq_curmsgs = (long)phi_mq_count(q);
+}
+
+int ph_mq_getattr(mqd_t mqdes, struct mq_attr *attr)
+{
+	struct mq_queue *q = find(mqdes);
+	if (q == NULL)
+		return (int)result(-EBADF);
+	read_attributes(q, attr);
+	return 0;
+}
+
+int ph_mq_setattr(mqd_t mqdes, const struct mq_attr *attr, struct mq_attr *old)
+{
+	struct mq_queue *q = find(mqdes);
+	if (q == NULL)
+		return (int)result(-EBADF);
+	if (attr->mq_flags & ~(long)O_NONBLOCK)
+		return (int)result(-EINVAL);
+	bool on = (attr->mq_flags & O_NONBLOCK) != 0;
+	if (old != NULL)
+		read_attributes(q, old);
+	phi_description_set_nonblock(q->handle.description, on);
+	return 0;
+}
+
+static int reserve(struct mq_op *op, void *loan)
+{
+	return op->q->can_send ? phi_mq_reserve(op, loan) : -EBADF;
+}
+
+int ph_mq_reserve(mqd_t mqdes, struct ph_mq_loan *loan)
+{
+	return run(mqdes, reserve, loan);
+}
+
+int ph_mq_clockcommit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned prio,
+		      clockid_t clock, const struct timespec *abstime)
+{
+	pthread_testcancel();
+	struct mq_queue *q = find(mqdes);
+	int r = check_send(q, len, prio);
+	if (r < 0)
+		return (int)result(r);
+	struct mq_op op;
+	begin(&op, q, clock, abstime);
+	r = phi_mq_commit(&op, loan, len, prio);
+	return (int)result(phi_mq_end(&op, r));
+}
+
+int ph_mq_commit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned prio)
+{
+	return ph_mq_clockcommit(mqdes, loan, len, prio, CLOCK_REALTIME, NULL);
+}
+
+int ph_mq_clockborrow(mqd_t mqdes, struct ph_mq_loan *loan, clockid_t clock,
+		      const struct timespec *abstime)
+{
+	pthread_testcancel();
+	struct mq_queue *q = find(mqdes);
+	if (q == NULL || !q->can_receive)
+		return (int)result(-EBADF);
+	struct mq_op op;
+	begin(&op, q, clock, abstime);
+	int r = phi_mq_borrow(&op, loan);
+	return (int)result(phi_mq_end(&op, r));
+}
+
+int ph_mq_borrow(mqd_t mqdes, struct ph_mq_loan *loan)
+{
+	return ph_mq_clockborrow(mqdes, loan, CLOCK_REALTIME, NULL);
+}
+
+static int release(struct mq_op *op, void *loan)
+{
+	return phi_mq_release(op, loan);
+}
+
+int ph_mq_release(mqd_t mqdes, struct ph_mq_loan *loan)
+{
+	return run(mqdes, release, loan);
+}
+
+static int cancel(struct mq_op *op, void *loan)
+{
+	return phi_mq_cancel(op, loan);
+}
+
+int ph_mq_cancel(mqd_t mqdes, struct ph_mq_loan *loan)
+{
+	return run(mqdes, cancel, loan);
+}
+
+int ph_mq_setpoll(mqd_t mqdes, int on)
+{
+	struct mq_queue *q = find(mqdes);
+	if (q == NULL)
+		return (int)result(-EBADF);
+	return on ? (int)result(phi_mq_tokens_polled(&q->handle)) : 0;
+}
+
+int ph_mq_info(const char *name, struct ph_mq_info *info)
+{
+	return (int)result(phi_mq_info(name, info));
+}

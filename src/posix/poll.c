@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+//
+// The library's own poll, ppoll, select, pselect and epoll_ctl: each tells the objects behind our
+// descriptors that somebody is about to poll them, and enters the kernel. They are here because a
+// kernel object that shows a queue's state costs a system call whenever that state changes, and only
+// somebody who polls is to cost that; the kernel leaves no trace of a poll that could be read without
+// a call. Where the program binds these names to somebody else (dlopen, sanitizers), every descriptor
+// is made ready for polling when it is opened.
+#undef _FORTIFY_SOURCE
+#include "posix/poll.h"
+
+#include "core/handle.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define KERNEL_SIGSET_BYTES 8
+#define PUBLIC __attribute__((visibility("default")))
+
+// What this program takes for poll, in a volatile pointer: the compiler must not conclude that it is
+// ours. Who binds poll to somebody else does so with the others.
+static int (*volatile bound_poll)(struct pollfd *, nfds_t, int) = poll;
+
+extern __typeof__(poll) phi_poll __attribute__((alias("poll"), visibility("hidden")));
+
+static int announce(int fd)
+{
+	struct phi_handle *h = phi_handle_any(fd);
+	return h == NULL ? 0 : h->ops->polled(h);
+}
+
+int phi_polls_expected(int fd)
+{
+	return bound_poll == phi_poll ? 0 : announce(fd);
+}
+
+static bool nothing_of_ours(void)
+{
+	return load_relaxed_u32(&phi_handle_count) == 0;
+}
+
+// A blocking call as libc makes it: a cancellation point.
+static int enter(long number, long a, long b, long c, long d, long e, long f)
+{
+	int type;
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	long r = syscall(number, a, b, c, d, e, f);
+	pthread_setcanceltype(type, NULL);
+	return (int)r;
+}
+
+static void announce_poll(const struct pollfd *fds, nfds_t n)
+{
+	if (nothing_of_ours())
+		return;
+	for (nfds_t i = 0; i < n; i++)
+		if (fds[i].fd >= 0)
+			announce(fds[i].fd);
+}
+
+PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	announce_poll(fds, n);
+	struct timespec left; // the kernel writes the rest back
+	if (timeout != NULL)
+		left = *timeout;
+	return enter(SYS_ppoll, (long)fds, (long)n, (long)(timeout == NULL ? NULL : &left), (long)mask,
+		     KERNEL_SIGSET_BYTES, 0);
+}
+
+PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	announce_poll(fds, n);
+	struct timespec left = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+	return enter(SYS_ppoll, (long)fds, (long)n, (long)(timeout_ms < 0 ? NULL : &left), 0,
+		     KERNEL_SIGSET_BYTES, 0);
+}
+
+static void announce_set(int n, const fd_set *set)
+{
+	for (int fd = 0; set != NULL && fd < n && fd < FD_SETSIZE; fd++)
+		if (FD_ISSET(fd, set))
+			announce(fd);
+}
+
+static int do_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timespec *left,
+		     const sigset_t *mask)
+{
+	const struct {
+		const sigset_t *mask;
+		size_t bytes;
+	} arg = { mask, KERNEL_SIGSET_BYTES };
+	if (!nothing_of_ours()) {
+		announce_set(n, in);
+		announce_set(n, out);
+	}
+	return enter(SYS_pselect6, n, (long)in, (long)out, (long)except, (long)left, (long)&arg);
+}
+
+PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+		   const sigset_t *mask)
+{
+	struct timespec left;
+	if (timeout != NULL)
+		left = *timeout;
+	return do_select(n, in, out, except, timeout == NULL ? NULL : &left, mask);
+}
+
+PUBLIC int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+{
+	struct timespec left = { 0, 0 };
+	if (timeout != NULL) {
+		if (timeout->tv_sec < 0 || timeout->tv_usec < 0) {
+			errno = EINVAL;
+			return -1;
+		}
+		left.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000;
+		left.tv_nsec = timeout->tv_usec % 1000000 * 1000;
+	}
+	int r = do_select(n, in, out, except, timeout == NULL ? NULL : &left, NULL);
+	if (timeout != NULL) { // Linux tells what is left
+		timeout->tv_sec = left.tv_sec;
+		timeout->tv_usec = left.tv_nsec / 1000;
+	}
+	return r;
+}
+
+PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	if (op != EPOLL_CTL_DEL)
+		announce(fd);
+	return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
+
+// What a program compiled with _FORTIFY_SOURCE calls instead.
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t bytes);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+		size_t bytes);
+
+PUBLIC int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t bytes)
+{
+	if (bytes / sizeof *fds < n)
+		abort();
+	return poll(fds, n, timeout_ms);
+}
+
+PUBLIC int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		       const sigset_t *mask, size_t bytes)
+{
+	if (bytes / sizeof *fds < n)
+		abort();
+	return ppoll(fds, n, timeout, mask);
+}

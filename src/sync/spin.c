@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+//
+// The policy: spin up to four times as long as it last took, quarter that on failure; when nothing is
+// left, block, but try a spin longer than a wake-up at growing distances, because two sides that both
+// block would otherwise never find out that both run. Where the CPUs are short (a wait was preempted)
+// or the peer sits on this very CPU, do not spin.
+#include "sync/spin.h"
+
+#include "base/atomic.h"
+#include "base/clock.h"
+
+#include <sched.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define WORTH_NS 2000
+#define PROBE_NS 60000
+#define BOUND_NS 100000
+#define SHORT_CAP_NS 6000
+#define SHORT_FOR_NS 300000000
+#define LOOK_EVERY 32
+#define GAP_MAX 1024
+#define NAME_OF_BOUND "POSTHASTE_SPIN_NS"
+
+static int64_t bound_ns = -1; // -1 = not read yet
+
+// What one thread knows of the CPUs it may use.
+static __thread struct {
+	int64_t looked_ns;
+	int64_t short_until_ns;
+	long preempted;
+	bool alone;
+} cpus;
+
+static int64_t default_bound(void)
+{
+	const char *text = getenv(NAME_OF_BOUND);
+	if (text == NULL || *text == '\0')
+		return BOUND_NS;
+	char *end;
+	long long v = strtoll(text, &end, 10);
+	return *end != '\0' || v < 0 ? BOUND_NS : v;
+}
+
+int64_t phi_spin_bound_ns(void)
+{
+	int64_t b = (int64_t)load_relaxed_u64((uint64_t *)&bound_ns);
+	if (b < 0) {
+		b = default_bound();
+		store_relaxed_u64((uint64_t *)&bound_ns, (uint64_t)b);
+	}
+	return b;
+}
+
+void phi_spin_set_bound(int64_t ns)
+{
+	store_relaxed_u64((uint64_t *)&bound_ns, (uint64_t)(ns < 0 ? -1 : ns));
+}
+
+uint32_t phi_cpu(void)
+{
+	return (uint32_t)sched_getcpu();
+}
+
+void phi_spin_init(struct phi_spin *s)
+{
+	*s = (struct phi_spin){ .limit_ns = PROBE_NS, .gap = 1 };
+}
+
+static void look_at_cpus(int64_t now)
+{
+	cpu_set_t set;
+	struct rusage ru;
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		cpus.alone = CPU_COUNT(&set) < 2;
+	if (getrusage(RUSAGE_THREAD, &ru) == 0) {
+		if (cpus.looked_ns != 0 && ru.ru_nivcsw > cpus.preempted)
+			cpus.short_until_ns = now + SHORT_FOR_NS;
+		cpus.preempted = ru.ru_nivcsw;
+	}
+	cpus.looked_ns = now;
+}
+
+static bool alone(void)
+{
+	if (cpus.looked_ns == 0)
+		look_at_cpus(phi_now_ns());
+	return cpus.alone;
+}
+
+int phi_spin_pauses(int64_t ns)
+{
+	int64_t bound = phi_spin_bound_ns();
+	if (bound <= 0 || alone())
+		return 0;
+	return (int)((bound < ns ? bound : ns) / 25);
+}
+
+static int64_t allowance(struct phi_spin *s)
+{
+	int64_t bound = phi_spin_bound_ns();
+	if (bound <= 0)
+		return 0;
+	int64_t limit = s->limit_ns;
+	if (limit < WORTH_NS) {
+		if (s->skip > 0) {
+			s->skip--;
+			return 0;
+		}
+		limit = PROBE_NS;
+	}
+	return limit < bound ? limit : bound;
+}
+
+static void succeeded(struct phi_spin *s, int64_t took)
+{
+	int64_t limit = 4 * took + 3000;
+	s->limit_ns = (uint32_t)(limit < BOUND_NS * 10 ? limit : BOUND_NS * 10);
+	s->gap = 1;
+}
+
+static void failed(struct phi_spin *s)
+{
+	s->limit_ns = s->limit_ns / 4;
+	if (s->limit_ns < WORTH_NS) {
+		s->limit_ns = 0;
+		s->skip = s->gap;
+		s->gap = s->gap * 2 < GAP_MAX ? s->gap * 2 : GAP_MAX;
+	}
+}
+
+static bool stopped(const uint32_t *stop)
+{
+	return stop != NULL && load_relaxed_u32(stop) != 0;
+}
+
+enum outcome { CHANGED, EXPIRED, POINTLESS };
+
+static enum outcome spin(const uint64_t *word, uint64_t value, const uint32_t *peer_cpu,
+			 const uint32_t *stop, int64_t begin, int64_t limit)
+{
+	for (;;) {
+		for (int i = 0; i < 16; i++) {
+			if (load_relaxed_u64(word) != value)
+				return CHANGED;
+			cpu_relax();
+		}
+		if (load_relaxed_u32(peer_cpu) == phi_cpu() || stopped(stop))
+			return POINTLESS;
+		if (phi_now_ns() - begin > limit)
+			return EXPIRED;
+	}
+}
+
+bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
+		    const uint32_t *peer_cpu, const uint32_t *stop)
+{
+	int64_t limit = allowance(s);
+	if (limit == 0 || stopped(stop) || alone() || load_relaxed_u32(peer_cpu) == phi_cpu())
+		return false;
+	// The usual case between running peers needs no clock.
+	for (int i = 0; i < 8; i++) {
+		if (load_relaxed_u64(word) != value)
+			return true;
+		cpu_relax();
+	}
+	int64_t begin = phi_now_ns();
+	if (++s->long_waits % LOOK_EVERY == 0)
+		look_at_cpus(begin);
+	if (begin < cpus.short_until_ns && limit > SHORT_CAP_NS)
+		limit = SHORT_CAP_NS;
+	enum outcome o = spin(word, value, peer_cpu, stop, begin, limit);
+	if (o == CHANGED)
+		succeeded(s, phi_now_ns() - begin);
+	else if (o == EXPIRED)
+		failed(s);
+	return o == CHANGED;
+}
