@@ -184,18 +184,40 @@ TEST(message_in_place_is_aligned_for_any_type)
 
 TEST(readiness_follows_loans)
 {
-	mqd_t q = make_queue(1, SMALL);
+	mqd_t q = make_queue(2, SMALL);
 	struct ph_mq_loan loan = reserve_text(q, "x");
 
 	expect_ready(q, POLLOUT);
 	CHECK_OK(ph_mq_commit(q, &loan, 1, 0));
-	expect_ready(q, POLLIN);
+	expect_ready(q, POLLIN | POLLOUT);
 	loan = borrow(q, "x", 0);
-	expect_ready(q, 0);
+	expect_ready(q, POLLOUT);
+	put(q, "y", 0);
+	expect_ready(q, POLLIN);
 	CHECK_OK(ph_mq_cancel(q, &loan));
 	expect_ready(q, POLLIN);
 	loan = borrow(q, "x", 0);
-	expect_ready(q, 0);
+	expect_ready(q, POLLIN);
+	CHECK_OK(ph_mq_release(q, &loan));
+	expect_ready(q, POLLIN | POLLOUT);
+	expect(q, "y", 0);
+	expect_ready(q, POLLOUT);
+	drop_queue(q);
+}
+
+// No kernel object of use here can be neither readable nor writable, so when everything is borrowed the
+// descriptor stays writable.
+TEST(queue_that_is_borrowed_whole_is_not_readable)
+{
+	mqd_t q = make_queue(1, SMALL);
+
+	put(q, "x", 0);
+	struct ph_mq_loan loan = borrow(q, "x", 0);
+	for (enum how how = 0; how < HOWS; how++)
+		CHECK_EQ(ready(how, q, POLLIN, 0), 0);
+	CHECK_OK(ph_mq_cancel(q, &loan));
+	expect_ready(q, POLLIN);
+	loan = borrow(q, "x", 0);
 	CHECK_OK(ph_mq_release(q, &loan));
 	expect_ready(q, POLLOUT);
 	drop_queue(q);

@@ -9,6 +9,7 @@
 // What a child of a test is to take and how it tells that it has.
 struct holder {
 	atomic_int ready;
+	atomic_int child;
 	int borrows;
 	int reserves;
 	bool in_a_thread;
@@ -450,5 +451,48 @@ TEST(borrowers_killed_at_random_lose_and_double_nothing)
 		seen |= 1U << take_number(q);
 	CHECK_EQ(seen, (1U << HELD) - 1);
 	expect_capacity(q, HELD);
+	drop_queue(q);
+}
+
+/* ---- a holder's child that lives on ---- */
+
+static void hold_with_a_child(void *arg)
+{
+	struct holder *holder = arg;
+
+	take_loans(holder);
+	pid_t pid = (pid_t)CHECK_OK(fork());
+	if (pid == 0) {
+		atomic_store(&holder->child, getpid());
+		atomic_store(&holder->ready, 1);
+	}
+	for (;;)
+		pause();
+}
+
+static bool is_gone(void *arg)
+{
+	return kill(*(pid_t *)arg, 0) == -1 && errno == ESRCH;
+}
+
+// The child shares its parent's memory maps and descriptors; that must not make the parent seem alive.
+TEST(child_that_lives_on_does_not_keep_its_killed_parents_loans)
+{
+	struct holder *holder = share(sizeof(*holder));
+	mqd_t q = make_queue(2, SMALL);
+
+	put(q, "only", 3);
+	holder->borrows = 1;
+	holder->reserves = 1;
+	pid_t pid = test_fork(hold_with_a_child, holder);
+	wait_count(&holder->ready, 1);
+	pid_t child = atomic_load(&holder->child);
+	test_kill(pid);
+	struct timespec limit = in_ms(10000);
+	char buf[SMALL];
+	CHECK_EQ(mq_timedreceive(q, buf, sizeof(buf), NULL, &limit), 4);
+	expect_capacity(q, 2);
+	CHECK_OK(kill(child, SIGKILL));
+	test_wait_until(is_gone, &child);
 	drop_queue(q);
 }

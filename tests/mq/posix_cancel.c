@@ -4,6 +4,8 @@
 // done nothing, and that the queue works afterwards.
 #include "queue.h"
 
+#include <poll.h>
+
 static void expect_cancelled(struct worker *w)
 {
 	CHECK(finish(w) == PTHREAD_CANCELED);
@@ -253,10 +255,8 @@ TEST(cleanup_handler_may_use_the_same_queue)
 #ifndef TEST_KERNEL
 // A cancellation and a message at the same moment: the message is received or stays, never both and
 // never neither. The C library's wrapper of the kernel's call can lose it, so this is not asked there.
-TEST(cancellation_that_races_a_send_never_loses_the_message)
+static void race_a_send(mqd_t q)
 {
-	mqd_t q = make_queue(1, SMALL);
-
 	for (int round = 0; round < 2000; round++) {
 		struct worker w;
 		start(&w, work_receive, q);
@@ -269,13 +269,18 @@ TEST(cancellation_that_races_a_send_never_loses_the_message)
 		if (current(q))
 			expect(q, "one", 0);
 	}
-	drop_queue(q);
 }
 
-TEST(cancellation_that_races_a_receive_never_doubles_the_message)
+TEST(cancellation_that_races_a_send_never_loses_the_message)
 {
 	mqd_t q = make_queue(1, SMALL);
 
+	race_a_send(q);
+	drop_queue(q);
+}
+
+static void race_a_receive(mqd_t q)
+{
 	for (int round = 0; round < 2000; round++) {
 		struct worker w = {.buf = "second"};
 		put(q, "first", 1);
@@ -288,6 +293,62 @@ TEST(cancellation_that_races_a_receive_never_doubles_the_message)
 		CHECK_EQ(current(q), cancelled && !atomic_load(&w.done) ? 0 : 1);
 		if (current(q))
 			expect(q, "second", 0);
+	}
+}
+
+TEST(cancellation_that_races_a_receive_never_doubles_the_message)
+{
+	mqd_t q = make_queue(1, SMALL);
+
+	race_a_receive(q);
+	drop_queue(q);
+}
+
+// Keeping poll informed takes system calls; none of them may become a cancellation point.
+TEST(cancellation_that_races_on_a_polled_queue_loses_and_doubles_nothing)
+{
+	mqd_t q = make_queue(1, SMALL);
+	struct pollfd p = {.fd = q, .events = POLLIN | POLLOUT};
+
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	race_a_send(q);
+	race_a_receive(q);
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLOUT);
+	drop_queue(q);
+}
+
+// The cancellation comes while the call runs, wherever that is: a call that returned has sent.
+static void *exchange_for_ever(void *arg)
+{
+	struct worker *w = arg;
+
+	for (;;) {
+		CHECK_OK(mq_send(w->q, "x", 1, 0));
+		CHECK_OK(mq_receive(w->q, w->buf, sizeof(w->buf), NULL));
+	}
+	return NULL;
+}
+
+TEST(cancellation_at_any_moment_leaves_the_polled_queue_whole)
+{
+	mqd_t q = make_queue(2, SMALL);
+	struct pollfd p = {.fd = q, .events = POLLIN | POLLOUT};
+
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	for (int round = 0; round < 500; round++) {
+		struct worker w;
+		start(&w, exchange_for_ever, q);
+		for (volatile int i = 0; i < round * 20; i++)
+			;
+		CHECK_EQ(pthread_cancel(w.thread), 0);
+		CHECK(finish(&w) == PTHREAD_CANCELED);
+		// Cancelled between the two calls or within the second, before it took the message.
+		if (current(q))
+			expect(q, "x", 0);
+		CHECK_EQ(current(q), 0);
+		CHECK_EQ(poll(&p, 1, 0), 1);
+		CHECK_EQ(p.revents, POLLOUT);
 	}
 	drop_queue(q);
 }

@@ -159,6 +159,31 @@ TEST(kill_frees_the_registration)
 	drop_queue(q);
 }
 
+static void register_and_have_a_child(void *arg)
+{
+	struct registrant *registrant = arg;
+
+	CHECK_OK(register_signal(open_queue(O_RDWR), SIGUSR1, 1));
+	if (CHECK_OK(fork()) == 0)
+		atomic_store(&registrant->step, getpid());
+	for (;;)
+		pause();
+}
+
+TEST(kill_frees_the_registration_though_a_child_lives_on)
+{
+	mqd_t q = make_queue(1, SMALL);
+	struct registrant *registrant = share(sizeof(*registrant));
+
+	pid_t pid = test_fork(register_and_have_a_child, registrant);
+	wait_count(&registrant->step, 1);
+	CHECK_ERR(register_none(q), EBUSY);
+	test_kill(pid);
+	CHECK_OK(register_none(q));
+	CHECK_OK(kill(registrant->step, SIGKILL));
+	drop_queue(q);
+}
+
 TEST(send_to_a_killed_registrant_just_sends)
 {
 	mqd_t q = make_queue(1, SMALL);
