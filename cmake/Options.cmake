@@ -20,8 +20,8 @@ add_library(ph-options INTERFACE)
 # Empty, as `#define _GNU_SOURCE` in a file would make it: both may say so.
 target_compile_definitions(ph-options INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE=>)
 target_compile_options(ph-options INTERFACE
-	-Wall -Wextra -Wshadow -Wpointer-arith -Wvla
-	$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+	-Wall -Wextra -Wpointer-arith -Wvla
+	$<$<COMPILE_LANGUAGE:C>:-Wshadow -Wstrict-prototypes -Wmissing-prototypes>
 	$<$<BOOL:${POSTHASTE_WERROR}>:-Werror>)
 if(NOT CMAKE_BUILD_TYPE)
 	target_compile_options(ph-options INTERFACE -O2 -g)
