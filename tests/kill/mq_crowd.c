@@ -10,10 +10,17 @@
 enum { EARLIER = 99 }; // the id of the predecessor's message
 
 static pid_t party;
+static char earlier_message[LARGE];
+
+static void make(size_t depth, size_t size)
+{
+	make_queue(depth, size);
+	fill_message(earlier_message, size, EARLIER);
+}
 
 static void make_some(void)
 {
-	make_queue(16, SMALL);
+	make(16, SMALL);
 	put_all(1, (const int[]){7, 32767, 3, 128, 7, 0, -1});
 	KILL_CHECK(take(NULL) == 2, "the best message is not the first");
 }
@@ -26,7 +33,7 @@ static void make_polled(void)
 
 static void make_large(void)
 {
-	make_queue(8, LARGE);
+	make(8, LARGE);
 	put_all(1, (const int[]){7, 0, 3, 3, 7, 0, -1});
 }
 
@@ -37,19 +44,19 @@ static void receive_as_party(void)
 
 static void make_with_receiver(void)
 {
-	make_queue(8, SMALL);
+	make(8, SMALL);
 	party = kill_party(receive_as_party);
 	kill_await_asleep(party);
 }
 
 static void send_one(void)
 {
-	send_sleeping(VICTIMS, 4);
+	victim_send(4);
 }
 
 static void send_earlier(void)
 {
-	send_sleeping(EARLIER, 4);
+	ph_mq_send(q, earlier_message, q_size, 4);
 }
 
 static void send_as_party(void)
@@ -59,27 +66,27 @@ static void send_as_party(void)
 
 static void receive_one(void)
 {
-	receive_sleeping();
+	victim_receive();
 }
 
-static void reserve_and_commit(uint32_t id)
+static void reserve_and_commit(const char *message)
 {
 	struct ph_mq_loan loan;
 
 	if (ph_mq_reserve(q, &loan) == 0) {
-		fill_message(loan.data, q_size, id);
+		memcpy(loan.data, message, q_size);
 		ph_mq_commit(q, &loan, q_size, 4);
 	}
 }
 
 static void commit_one(void)
 {
-	reserve_and_commit(VICTIMS);
+	reserve_and_commit(victim_message);
 }
 
 static void commit_earlier(void)
 {
-	reserve_and_commit(EARLIER);
+	reserve_and_commit(earlier_message);
 }
 
 // The messages that were there: the best of them may be gone with those who received.

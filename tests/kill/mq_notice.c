@@ -80,7 +80,7 @@ static void close_it(void)
 
 static void send_one(void)
 {
-	send_sleeping(VICTIMS, 3);
+	victim_send(3);
 }
 
 static void register_and_await(void)

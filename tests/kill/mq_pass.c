@@ -40,19 +40,17 @@ static void make_wide(void)
 
 static void send_one(void)
 {
-	send_sleeping(VICTIMS, 3);
+	victim_send(3);
 }
 
 static void receive_one(void)
 {
-	receive_sleeping();
+	victim_receive();
 }
 
 static void peek_one(void)
 {
-	char data[LARGE];
-
-	ph_mq_peek(q, data, sizeof(data), NULL);
+	ph_mq_peek(q, victim_message, q_size, NULL);
 }
 
 static int sent_to_empty(void)

@@ -42,21 +42,28 @@ uint32_t take(unsigned *prio);
 // Put ids first, first + 1, ... with the priorities given, up to a negative one.
 void put_all(uint32_t first, const int *prios);
 
-// Send or receive one message and sleep if need be (for victims and parties).
+// Send or receive one message, and sleep if need be.
 void send_sleeping(uint32_t id, unsigned prio);
 uint32_t receive_sleeping(void);
+// The same as an operation of a victim: nothing but the library's call. Its message, with the id
+// VICTIMS, was made by make_queue; what it receives is not looked at.
+void victim_send(unsigned prio);
+void victim_receive(void);
+extern char victim_message[LARGE];
 
 // What the queue holds in the end. `must` and `may` are lists of ids ended by 0, `may` can be NULL.
 // Each of `must` is there once (or the survivor took it before), each of `may` once or not at all,
 // nothing else, the best first. The result says whether the first of `may` was there.
 bool expect_messages(const uint32_t *must, const uint32_t *may);
 bool expect_only(const uint32_t *must, uint32_t may);
+// The same in any order.
+bool expect_unordered(const uint32_t *must, uint32_t may);
 
 // The whole depth can be filled and emptied, twice, and every spare reserved; ends empty.
 void expect_capacity(void);
 
 // Wait until nothing moves any more: true if the party has gone through (and is joined), false if it
-// sleeps rightly, because the queue holds `quiet` messages and no loans.
+// sleeps rightly, because the queue holds `quiet` messages, the borrowed ones included.
 bool party_got_through(pid_t party, size_t quiet, const char *who);
 // The same for several: true if at least one has ended; none is joined.
 bool one_got_through(const pid_t *parties, size_t n, size_t quiet, const char *who);

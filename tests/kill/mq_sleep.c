@@ -39,29 +39,26 @@ static struct timespec in_ms(clockid_t clock, long ms)
 
 static void send_one(void)
 {
-	send_sleeping(VICTIMS, 3);
+	victim_send(3);
 }
 
 static void receive_one(void)
 {
-	receive_sleeping();
+	victim_receive();
 }
 
 static void send_until(clockid_t clock, long ms)
 {
-	char data[SMALL];
 	const struct timespec until = in_ms(clock, ms);
 
-	fill_message(data, sizeof(data), VICTIMS);
-	ph_mq_clocksend(q, data, sizeof(data), 3, clock, &until);
+	ph_mq_clocksend(q, victim_message, q_size, 3, clock, &until);
 }
 
 static void receive_until(clockid_t clock, long ms)
 {
-	char data[SMALL];
 	const struct timespec until = in_ms(clock, ms);
 
-	ph_mq_clockreceive(q, data, sizeof(data), NULL, clock, &until);
+	ph_mq_clockreceive(q, victim_message, q_size, NULL, clock, &until);
 }
 
 static void send_for_long(void)

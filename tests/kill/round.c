@@ -222,8 +222,10 @@ static void let_predecessor_die(const struct round_plan *plan)
 
 static enum moved record(struct trace *t, uint32_t from)
 {
+	const struct iovec data = {.iov_base = shared->data, .iov_len = sizeof(shared->data)};
+
 	t->count = from;
-	return victim_record(&victim, t, TRACE_MAX);
+	return victim_record(&victim, t, data);
 }
 
 // The rounds that only find something out. They do not come to a judgement.

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SAMPLE = 150, FAILURES = 3, WAKING_ROUNDS = 8, PATIENCE_MS = 10000 };
+enum { SAMPLE = 30, FAILURES = 3, WAKING_ROUNDS = 8, PATIENCE_MS = 10000 };
 
 // One scenario's sweep under way.
 struct sweep {
@@ -224,15 +224,12 @@ static bool is_power_of_two(uint32_t n)
 static bool chosen(const struct sweep *w, uint32_t k)
 {
 	const struct step *s = &w->trace->steps[k];
-	const uint16_t notable = STEP_SYSCALL | STEP_ATOMIC;
 
 	if (k == w->chance || k == w->trace->count)
 		return true;
 	if (s->flags & STEP_REP && s->turn != TURNS_MAX && !is_power_of_two(s->turn))
 		return false;
-	if (w->options->full && w->stride <= 1)
-		return true;
-	return k % w->stride == 0 || s->flags & notable || s[-1].flags & notable;
+	return !(s->flags & STEP_SAME) || k % w->stride == 0;
 }
 
 static void sweep_boundaries(struct sweep *w)

@@ -11,7 +11,8 @@
 //
 // First the operation is single-stepped once to its end, which records its instructions; then each
 // boundary k gets a round. An instruction is the smallest step; a system call is one. A boundary at
-// which the victim sleeps gets two rounds more: killed asleep, and killed while it is being woken.
+// which the victim sleeps gets two rounds more: killed asleep, and killed while it is being woken. The
+// short sweep takes only boundaries at which something that survives has changed (state.h).
 //
 // The survivor is single-threaded where it forks, so victims of one scenario start from the same bytes
 // at the same addresses and take the same path. Where they do not, the round is killed where it
@@ -78,8 +79,8 @@ unsigned kill_wakes(void);
 pid_t kill_victim(void);
 
 struct kill_options {
-	bool full;            // every boundary; else a sample and all that touch syscalls and atomics
-	uint32_t stride;      // of the sample; 0 = such that a scenario takes about a second
+	bool full;            // every boundary; else those that are deaths of their own, and a sample
+	uint32_t stride;      // of the sample; 0 = a few dozen
 	bool quiet;           // no report
 	uint32_t failures;    // give up after so many; 0 = 3
 	uint32_t patience_ms; // after this a survivor or a party hangs; 0 = 10 s

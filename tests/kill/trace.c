@@ -8,6 +8,8 @@
 // let the victim come to its stop.
 #include "trace.h"
 
+#include "state.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -262,22 +264,40 @@ static enum moved skip_turns(struct victim *v)
 	return moved;
 }
 
-enum moved victim_record(struct victim *v, struct trace *t, uint32_t limit)
+// Note the instruction before which the victim stands.
+static struct step *note_step(struct trace *t, uint64_t pc, bool same)
 {
-	enum moved moved = MOVED_THERE;
+	struct step *s = &t->steps[t->count];
+	const bool again = t->count > 0 && s[-1].pc == pc && s[-1].flags & STEP_REP;
 
-	while (moved == MOVED_THERE && t->count < limit) {
-		struct step *s = &t->steps[t->count];
-		const bool again = t->count > 0 && s[-1].pc == v->pc && s[-1].flags & STEP_REP;
+	*s = (struct step){.pc = pc, .flags = classify(pc)};
+	s->turn = again ? s[-1].turn + 1 : 0;
+	s->flags |= same ? STEP_SAME : 0;
+	t->count++;
+	return s;
+}
+
+enum moved victim_record(struct victim *v, struct trace *t, struct iovec shared)
+{
+	struct state state = {.pid = v->pid, .more = shared};
+	enum moved moved = MOVED_THERE;
+	bool same = false;
+
+	state_look(&state);
+	uint64_t hash = state_hash(&state);
+	while (moved == MOVED_THERE && t->count < TRACE_MAX) {
+		struct step *s = note_step(t, v->pc, same);
 		const unsigned sleeps = v->sleeps;
-		*s = (struct step){.pc = v->pc, .flags = classify(v->pc)};
-		s->turn = again ? s[-1].turn + 1 : 0;
-		t->count++;
 		moved = s->turn == TURNS_MAX ? skip_turns(v) : victim_step(v);
 		if (v->sleeps != sleeps)
 			s->flags |= STEP_ASLEEP;
+		if (s->flags & STEP_SYSCALL)
+			state_look(&state);
+		const uint64_t before = hash;
+		hash = v->gone ? 0 : state_hash(&state);
+		same = hash == before && !(s->flags & STEP_SYSCALL);
 	}
-	t->steps[t->count] = (struct step){.pc = v->pc};
+	t->steps[t->count] = (struct step){.pc = v->pc, .flags = same ? STEP_SAME : 0};
 	return moved;
 }
 

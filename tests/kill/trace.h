@@ -18,13 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 enum {
 	STEP_SYSCALL = 1, // the instruction enters the kernel
 	STEP_ATOMIC = 2,  // it is a locked or exchanging access
 	STEP_REP = 4,     // it is a repeated string instruction
 	STEP_ASLEEP = 8,  // the victim fell asleep in it and was woken
-	STEP_CHANCE = 16, // whoever listens there may be started (see struct kill_scenario.contend)
+	STEP_SAME = 16,   // dying before it is dying before the previous one: see state.h
 };
 
 struct step {
@@ -72,7 +73,8 @@ void victim_offer(void);
 void victim_adopt(struct victim *v, pid_t pid, void (*wake)(unsigned nth));
 enum moved victim_step(struct victim *v);
 enum moved victim_run_until_asleep(struct victim *v);
-enum moved victim_record(struct victim *v, struct trace *t, uint32_t limit);
+// `shared` is memory whose changes matter, beside the victim's mappings of files.
+enum moved victim_record(struct victim *v, struct trace *t, struct iovec shared);
 enum moved victim_go(struct victim *v, const struct trace *t, uint32_t from, uint32_t to);
 enum moved victim_walk(struct victim *v, uint32_t steps);
 void victim_kill(struct victim *v);
