@@ -186,7 +186,7 @@ static int choose_workers(const struct wish *wish)
 static int demo(const struct wish *wish, int count, char **paths)
 {
 	struct corpus corpus;
-	static struct demo_report report;
+	struct demo_report report = {.corpus = &corpus};
 	int status = STATUS_REFUSED;
 
 	stop_install();
@@ -195,7 +195,6 @@ static int demo(const struct wish *wish, int count, char **paths)
 		corpus_default(&corpus);
 	else if (!corpus_from_arguments(&corpus, count, paths, wish->keep_going))
 		return STATUS_REFUSED;
-	report.corpus = &corpus;
 	report.kernel_depth = kernel_limit("/proc/sys/fs/mqueue/msg_max", KERNEL_DEPTH);
 	report.plan = (struct demo_plan){
 		.corpus = &corpus,

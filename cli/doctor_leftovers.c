@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/layout.h"
 #include "doctor.h"
 #include "queue.h"
 
@@ -30,13 +31,46 @@ static bool is_half_made(int dir, const char *file)
 	       time(NULL) - st.st_ctime > HALF_MADE_SECONDS;
 }
 
-// Everybody who polls a queue holds its FIFO open for both directions; ENXIO says that nobody does.
+// Whether the object in `file` is the one whose companion is named `fifo`.
+static bool is_companion(int dir, const char *file, const char *fifo)
+{
+	char wanted[64];
+	struct phi_region_header header;
+	const int fd = openat(dir, file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : pread(fd, &header, sizeof header, 0);
+
+	if (fd >= 0)
+		close(fd);
+	if (n != (ssize_t)sizeof header)
+		return false;
+	snprintf(wanted, sizeof wanted, POLL_PREFIX "%016" PRIx64 "%016" PRIx64, header.id[0],
+	         header.id[1]);
+	return strcmp(wanted, fifo) == 0;
+}
+
+static bool has_object(int dir, const char *fifo)
+{
+	const struct dirent *entry;
+	bool found = false;
+	const int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *names = copy < 0 ? NULL : fdopendir(copy);
+
+	while (names && !found && (entry = readdir(names)))
+		found = entry->d_name[0] != '.' && is_companion(dir, entry->d_name, fifo);
+	if (names)
+		closedir(names);
+	return found;
+}
+
+// Everybody who polls a queue holds its FIFO open for both directions; ENXIO says that nobody does. It
+// stays with its queue until that is removed.
 static bool is_unused_fifo(int dir, const char *file)
 {
 	struct stat st;
 
 	if (strncmp(file, POLL_PREFIX, strlen(POLL_PREFIX)) != 0 ||
-	    fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISFIFO(st.st_mode))
+	    fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISFIFO(st.st_mode) ||
+	    has_object(dir, file))
 		return false;
 	const int fd = openat(dir, file, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 

@@ -17,7 +17,8 @@ _Noreturn void memory_exhausted(void)
 
 void *memory_resize(void *old, size_t count, size_t size)
 {
-	void *new = size != 0 && count > SIZE_MAX / size ? NULL : realloc(old, count * size);
+	const bool sensible = count > 0 && size > 0 && count <= SIZE_MAX / size;
+	void *new = sensible ? realloc(old, count * size) : NULL;
 
 	if (!new)
 		memory_exhausted();
