@@ -232,7 +232,7 @@ int ph_mq_cancel(mqd_t mqdes, struct ph_mq_loan *loan);
 // What can be seen of a queue from outside, without a lock and without disturbing anybody. Values are
 // a snapshot; each is from one read, they need not fit together while the queue is in use.
 struct ph_mq_info {
-	char name[256];              // with the leading slash
+	char name[264];              // with the leading slash
 	uint64_t maxmsg, msgsize;    // depth in messages, size in bytes
 	uint64_t curmsgs;            // messages that a receive could take
 	uint64_t borrowed, reserved; // loans outstanding

@@ -17,7 +17,7 @@ int phi_deadline_check(const struct phi_deadline *d)
 		return 0;
 	if (d->clock != CLOCK_REALTIME && d->clock != CLOCK_MONOTONIC)
 		return -EINVAL;
-	if (d->at.tv_nsec < 0 || d->at.tv_nsec >= 1000000000)
+	if (d->at.tv_sec < 0 || d->at.tv_nsec < 0 || d->at.tv_nsec >= 1000000000)
 		return -EINVAL;
 	struct timespec now;
 	clock_gettime(d->clock, &now);

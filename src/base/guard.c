@@ -119,3 +119,13 @@ void phi_guard_remove(void *base)
 			store_release_ptr(&g->base, 0);
 	pthread_mutex_unlock(&change);
 }
+
+void phi_guard_hold(void)
+{
+	pthread_mutex_lock(&change);
+}
+
+void phi_guard_let_go(void)
+{
+	pthread_mutex_unlock(&change);
+}

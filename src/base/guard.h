@@ -16,4 +16,8 @@
 int phi_guard_add(void *base, size_t bytes, uint32_t *damaged);
 void phi_guard_remove(void *base);
 
+// Around fork: no other thread may be inside.
+void phi_guard_hold(void);
+void phi_guard_let_go(void);
+
 #endif

@@ -73,6 +73,16 @@ void phi_description_put(uint32_t *d)
 		store_release_u32(d, 0);
 }
 
+void phi_description_hold(void)
+{
+	pthread_mutex_lock(&change);
+}
+
+void phi_description_let_go(void)
+{
+	pthread_mutex_unlock(&change);
+}
+
 bool phi_description_nonblock(const uint32_t *d)
 {
 	return (load_relaxed_u32(d) & NONBLOCK) != 0;

@@ -13,6 +13,10 @@ uint32_t *phi_description_new(bool nonblock);
 void phi_description_get(uint32_t *d);
 void phi_description_put(uint32_t *d);
 
+// Around fork: no other thread may be inside.
+void phi_description_hold(void);
+void phi_description_let_go(void);
+
 bool phi_description_nonblock(const uint32_t *d);
 void phi_description_set_nonblock(uint32_t *d, bool on);
 

@@ -4,6 +4,7 @@
 // description counts the child in; in the child, each handle is made its own.
 #include "core/handle.h"
 
+#include "base/guard.h"
 #include "core/description.h"
 
 #include <errno.h>
@@ -41,25 +42,29 @@ static void make_own(struct phi_handle *h)
 static void before_fork(void)
 {
 	pthread_mutex_lock(&change);
+	phi_guard_hold();
+	phi_description_hold();
 	if (load_relaxed_u32(&phi_handle_count) > 0)
 		each_handle(count_child_in);
 }
 
-static void after_fork_parent(void)
+static void let_go(void)
 {
+	phi_description_let_go();
+	phi_guard_let_go();
 	pthread_mutex_unlock(&change);
 }
 
 static void after_fork_child(void)
 {
-	pthread_mutex_unlock(&change);
+	let_go();
 	if (load_relaxed_u32(&phi_handle_count) > 0)
 		each_handle(make_own);
 }
 
 static void arrange_for_fork(void)
 {
-	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	pthread_atfork(before_fork, let_go, after_fork_child);
 }
 
 struct phi_handle *phi_handle_any(int fd)

@@ -23,7 +23,7 @@ enum phi_kind {
 //   +--------+--------+--------+--------+--------+--------+--------+--------+
 //   | geometry[8]: the room's sizes and counts                              |
 //   +-----------------------------------------------------------------------+
-//   | name[256]: with the slash, terminated                                 |
+//   | name[256]: without the slash, terminated                              |
 //   +-----------------------------------------------------------------------+
 struct phi_region_header {
 	uint64_t magic;

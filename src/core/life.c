@@ -84,7 +84,7 @@ int phi_life_reopen(int fd)
 	int own = open(path, O_RDWR | O_CLOEXEC);
 	if (own < 0)
 		return -errno;
-	int r = dup3(own, fd, O_CLOEXEC) < 0 ? -errno : phi_life_attach(fd);
+	int r = dup3(own, fd, O_CLOEXEC) < 0 ? -errno : 0;
 	close(own);
 	return r;
 }

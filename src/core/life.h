@@ -30,7 +30,9 @@ void phi_life_disclaim(int fd, int holder);
 // Whether the holder lives. `fd` is not the holder's own open.
 bool phi_life_holder(int fd, uint32_t holder);
 
-// An open of the same file with a description of its own, at the same descriptor number. 0 or -errno.
+// An open of the same file with a description of its own, at the same descriptor number: 0 or -errno.
+// Needed after fork, and after mmap: a mapping keeps the description that it was made from, with its
+// locks, and a forked child inherits mappings as well.
 int phi_life_reopen(int fd);
 
 #endif

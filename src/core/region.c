@@ -98,8 +98,18 @@ static void fill_header(struct phi_region *r, const struct phi_region_plan *plan
 	h->created_s = (int64_t)time(NULL);
 	h->creator = getpid();
 	memcpy(h->geometry, plan->geometry, sizeof h->geometry);
-	strncpy(h->name, plan->name, sizeof h->name - 1);
+	strncpy(h->name, plan->name + 1, sizeof h->name - 1);
 	memcpy(r->base, h, sizeof *h);
+}
+
+// The owner may always write what he is making, whatever mode he makes it with.
+static void reopen_own(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0 || fchmod(fd, 0600) != 0)
+		return;
+	phi_life_reopen(fd);
+	fchmod(fd, st.st_mode & 0777);
 }
 
 static int fill(struct phi_region *r, const struct phi_region_plan *plan)
@@ -112,6 +122,7 @@ static int fill(struct phi_region *r, const struct phi_region_plan *plan)
 		return e;
 	fill_header(r, plan);
 	plan->init(r->base, plan->arg);
+	reopen_own(r->fd);
 	return phi_life_attach(r->fd);
 }
 
@@ -142,7 +153,7 @@ static bool header_fits(const struct phi_region_header *h, const struct stat *st
 	return h->magic == PHI_REGION_MAGIC && h->kind == (uint32_t)kind && h->layout == layout &&
 	       h->bytes == (uint64_t)st->st_size && h->bytes <= SIZE_MAX / 2 &&
 	       memchr(h->name, 0, sizeof h->name) != NULL &&
-	       (name == NULL || strcmp(h->name, name) == 0);
+	       (name == NULL || strcmp(h->name, name + 1) == 0);
 }
 
 static int check_file(struct phi_region *r, enum phi_kind kind, uint32_t layout, const char *name)
@@ -166,6 +177,7 @@ static int attach(struct phi_region *r, bool observe)
 	if (e < 0 || observe)
 		return e;
 	struct phi_region_header *live = (struct phi_region_header *)r->base;
+	phi_life_reopen(r->fd); // where that fails (no /proc), a child may delay the news of a death
 	e = phi_life_attach_ns(r->fd, &live->pid_ns);
 	if (e < 0)
 		phi_region_unmap(r);

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -78,7 +78,7 @@ static void read_header(const struct mq_queue *q, struct ph_mq_info *info)
 {
 	const struct phi_region_header *h = &q->region.header;
 	struct stat st;
-	memcpy(info->name, h->name, sizeof info->name);
+	snprintf(info->name, sizeof info->name, "/%s", h->name);
 	info->maxmsg = q->g.maxmsg;
 	info->msgsize = q->g.msgsize;
 	info->spares = q->g.spares;

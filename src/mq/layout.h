@@ -127,7 +127,7 @@ struct mq_control {
 	uint32_t polled;    // A   1: one-lock mode, the poll tokens are kept exact; set under R
 	uint32_t watched;   // A   not 0: a registration or subscribers may exist
 	uint32_t deathword; // I   0 for ever; sleepers also wait here, see sync/wait.h
-	uint32_t loans;     // A   not 0: borrows may be outstanding, a sleeper has to look after them
+	uint32_t loans;     // R   borrow records [0, loans) may be in use: somebody has to look after them
 	uint32_t pad0[9];
 
 	// Line 1: the send lock. guarded64: free_tail as last seen by a sender.

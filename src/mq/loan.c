@@ -53,11 +53,22 @@ typedef bool owner_test(struct mq_queue *q, uint32_t owner, uint32_t arg);
 static int count_borrows(struct mq_queue *q, owner_test *test, uint32_t arg)
 {
 	int n = 0;
-	for (int i = 0; i < MQ_BORROWS; i++) {
+	uint32_t loans = load_relaxed_u32(&q->c->loans);
+	for (uint32_t i = 0; i < loans && i < MQ_BORROWS; i++) {
 		uint32_t owner = load_relaxed_u32(&q->c->borrow[i].owner);
 		n += owner != 0 && test(q, owner, arg);
 	}
 	return n;
+}
+
+// Under R: `loans` down to the last record in use.
+static void bound_loans(struct mq_queue *q)
+{
+	uint32_t n = load_relaxed_u32(&q->c->loans);
+	n = n < MQ_BORROWS ? n : MQ_BORROWS;
+	while (n > 0 && load_relaxed_u32(&q->c->borrow[n - 1].owner) == 0)
+		n--;
+	store_relaxed_u32(&q->c->loans, n);
 }
 
 // Give back to the queue what the owners in question had borrowed: how many, or -errno.
@@ -79,8 +90,7 @@ static int return_borrows(struct mq_op *op, owner_test *test, uint32_t arg)
 		}
 	}
 	r = phi_mq_rebuild(q);
-	if (r == 0 && q->c->borrowed == 0)
-		store_relaxed_u32(&q->c->loans, 0);
+	bound_loans(q);
 	phi_mq_came_back_unlock(op);
 	phi_mq_wake_all(q);
 	return r < 0 ? r : n;
@@ -115,6 +125,7 @@ int phi_mq_holder(struct mq_queue *q)
 			op.nonblock = true;
 			op.deadline.clock = -1;
 			free_spares_of(q, (uint32_t)h + 1);
+			phi_mq_notice_drop(q, (uint32_t)h);
 			int r = return_borrows(&op, owned_by, (uint32_t)h + 1);
 			phi_mq_end(&op, 0);
 			if (r < 0)
@@ -276,7 +287,9 @@ static int record_borrow(struct mq_op *op, const struct mq_pick *p, struct ph_mq
 	if (b == NULL)
 		return -ENOBUFS;
 	phi_lock_to_duty(&op->hold, op->held, &q->c->deathword);
-	store_relaxed_u32(&q->c->loans, 1);
+	uint32_t number = (uint32_t)(b - q->c->borrow);
+	if (load_relaxed_u32(&q->c->loans) <= number)
+		store_relaxed_u32(&q->c->loans, number + 1);
 	store_relaxed_u32(&b->slot, p->slot);
 	store_relaxed_u64(&b->seq, p->seq);
 	compiler_barrier();
@@ -286,7 +299,7 @@ static int record_borrow(struct mq_op *op, const struct mq_pick *p, struct ph_mq
 		return phi_mq_poison(q);
 	q->c->borrowed++;
 	*loan = (struct ph_mq_loan){ phi_mq_payload(phi_mq_slot(q, p->slot)), (size_t)p->len, p->prio,
-				     (uint32_t)(b - q->c->borrow) | BORROWED_CELL, p->seq };
+				     number | BORROWED_CELL, p->seq };
 	return 0;
 }
 
@@ -309,11 +322,8 @@ int phi_mq_borrow(struct mq_op *op, struct ph_mq_loan *loan)
 	int h = phi_mq_holder(op->q);
 	if (h < 0)
 		return h;
+	phi_mq_look_after_loans(op);
 	int64_t r = try_borrow(op, loan);
-	if (r == -ENOBUFS && phi_mq_reap(op) > 0)
-		r = try_borrow(op, loan);
-	if (r == -EAGAIN && load_relaxed_u32(&op->q->c->loans) != 0 && phi_mq_reap(op) > 0)
-		r = try_borrow(op, loan);
 	if (r == -EAGAIN && !op->nonblock)
 		r = phi_mq_block(op, MQ_RECEIVER, try_borrow, loan);
 	return (int)r;
@@ -334,8 +344,7 @@ static struct mq_borrow *find_borrow(struct mq_queue *q, const struct ph_mq_loan
 static void clear_record(struct mq_queue *q, struct mq_borrow *b)
 {
 	store_relaxed_u32(&b->owner, 0);
-	if (--q->c->borrowed == 0)
-		store_relaxed_u32(&q->c->loans, 0);
+	bound_loans(q);
 }
 
 static int lock_and_find(struct mq_op *op, const struct ph_mq_loan *loan, struct mq_borrow **b,
@@ -360,9 +369,12 @@ int phi_mq_release(struct mq_op *op, struct ph_mq_loan *loan)
 	int r = lock_and_find(op, loan, &b, &slot);
 	if (r < 0)
 		return r;
+	op->q->c->borrowed--; // the commit judges by it what a poller shall see
 	r = phi_mq_commit_receive(op, slot, &owed);
 	if (r == 0)
 		clear_record(op->q, b);
+	else
+		op->q->c->borrowed++;
 	phi_mq_unlock(op);
 	if (r == 0 && owed.any)
 		phi_mq_pay_senders(op, &owed);
@@ -378,6 +390,7 @@ static int cancel_borrow(struct mq_op *op, struct ph_mq_loan *loan)
 		return r;
 	phi_lock_to_duty(&op->hold, op->held, &op->q->c->deathword);
 	clear_record(op->q, b);
+	op->q->c->borrowed--;
 	compiler_barrier();
 	unsigned prio = phi_mq_priority(load_relaxed_u64(&phi_mq_slot(op->q, slot)->prio_len));
 	bool sound = prio < MQ_PRIORITIES && phi_mq_index_insert(op->q, slot, prio, loan->ticket);

@@ -28,6 +28,8 @@
 
 #define WATCH_STACK_BYTES (256 << 10)
 #define WATCH_FIRED_NS 10000000 // how often to look whether a sender that is delivering lives
+#define SETTLE_NS 100000
+#define SETTLE_ROUNDS 1000
 #define SIGNALS 64
 
 struct mq_watch {
@@ -117,7 +119,7 @@ static bool signal_registrant(struct mq_queue *q, uint32_t holder, const struct 
 	bool done = true;
 	if (phi_mq_holder_lives(q, holder))
 		done = syscall(SYS_pidfd_send_signal, fd, info.si_signo, &info, 0) == 0 || errno == ESRCH;
-	close(fd);
+	syscall(SYS_close, fd); // not close(): that is a cancellation point
 	return done;
 }
 
@@ -346,12 +348,24 @@ static int add_watch(struct mq_op *op, struct mq_watch *w)
 
 // Registering.
 
+// A sender that is delivering ends the registration a moment after its signal has arrived: who
+// registers again in between must not be told EBUSY for good. The state after that moment.
+static uint32_t settled_state(struct mq_notice *n)
+{
+	for (int i = 0;; i++) {
+		uint32_t w = load_acquire_u32(&n->state); // NOTICE
+		if (MQ_NOTICE_STATE(w) != MQ_NOTICE_FIRED || i == SETTLE_ROUNDS)
+			return w;
+		phi_futex_wait(&n->state, w, SETTLE_NS);
+	}
+}
+
 // Claim the record: its state word in SETUP, or -EBUSY.
 static int64_t claim(struct mq_queue *q, uint32_t holder)
 {
 	struct mq_notice *n = &q->c->notice;
 	for (;;) {
-		uint32_t w = load_acquire_u32(&n->state); // NOTICE
+		uint32_t w = settled_state(n);
 		bool idle = MQ_NOTICE_STATE(w) == MQ_NOTICE_IDLE;
 		if (!idle && phi_mq_holder_lives(q, MQ_NOTICE_HOLDER(w)))
 			return -EBUSY;
@@ -446,12 +460,18 @@ int phi_mq_unsubscribe(struct mq_op *op, int subscription)
 	return n > 0 ? 0 : -EINVAL;
 }
 
-void phi_mq_watches_end(struct mq_queue *q)
+void phi_mq_notice_drop(struct mq_queue *q, uint32_t holder)
 {
 	struct mq_notice *n = &q->c->notice;
 	uint32_t w = load_acquire_u32(&n->state); // NOTICE
-	if (q->holder >= 0 && MQ_NOTICE_HOLDER(w) == (uint32_t)q->holder)
+	if (MQ_NOTICE_HOLDER(w) == holder)
 		cas_acq_rel_u32(&n->state, w, MQ_NOTICE_SAME(w, MQ_NOTICE_IDLE));
+}
+
+void phi_mq_watches_end(struct mq_queue *q)
+{
+	if (q->holder >= 0)
+		phi_mq_notice_drop(q, (uint32_t)q->holder);
 	while (q->watches != NULL) {
 		struct mq_watch *first = q->watches;
 		q->watches = first->next;

@@ -29,6 +29,8 @@ static void forked(struct phi_handle *h)
 	phi_mq_watches_forget(q);
 	// Loans and their sign of life stay with the parent; the child must not keep it alive.
 	int r = phi_life_reopen(q->region.fd);
+	if (r == 0)
+		r = phi_life_attach(q->region.fd);
 	q->holder = r < 0 ? -2 : -1;
 }
 

@@ -247,6 +247,12 @@ int phi_mq_cancel(struct mq_op *op, struct ph_mq_loan *loan);
 // Take back what dead borrowers held: how many, or -errno. No lock held.
 int phi_mq_reap(struct mq_op *op);
 int phi_mq_drop_loans(struct mq_op *op);
+// Before a look at the messages: what dead borrowers had is among them.
+static inline void phi_mq_look_after_loans(struct mq_op *op)
+{
+	if (__builtin_expect(load_relaxed_u32(&op->q->c->loans) != 0, 0))
+		phi_mq_reap(op);
+}
 // Our number as a holder, claimed at the first need; -errno.
 int phi_mq_holder(struct mq_queue *q);
 bool phi_mq_holder_lives(struct mq_queue *q, uint32_t holder);
@@ -268,6 +274,8 @@ int phi_mq_subscribe(struct mq_op *op, const struct sigevent *ev);
 int phi_mq_unsubscribe(struct mq_op *op, int subscription);
 // A message arrived at the empty queue. `blocked`: a sleeping receiver was rung for it. No lock held.
 void phi_mq_arrived(struct mq_op *op, uint32_t watched, bool blocked);
+// The registration, if it is this holder's, is over.
+void phi_mq_notice_drop(struct mq_queue *q, uint32_t holder);
 void phi_mq_watches_end(struct mq_queue *q);
 void phi_mq_watches_forget(struct mq_queue *q);
 

@@ -149,6 +149,7 @@ static int64_t try_receive(struct mq_op *op, void *arg)
 int64_t phi_mq_receive(struct mq_op *op, void *buf, unsigned *prio)
 {
 	struct receiving m = { buf, prio };
+	phi_mq_look_after_loans(op);
 	int64_t r = try_receive(op, &m);
 	if (r == -EAGAIN && !op->nonblock)
 		r = phi_mq_block(op, MQ_RECEIVER, try_receive, &m);
@@ -158,6 +159,7 @@ int64_t phi_mq_receive(struct mq_op *op, void *buf, unsigned *prio)
 int64_t phi_mq_peek(struct mq_op *op, void *buf, unsigned *prio)
 {
 	struct mq_pick p;
+	phi_mq_look_after_loans(op);
 	int64_t r = phi_mq_try_pick(op, &p);
 	if (r < 0)
 		return r;

@@ -45,7 +45,7 @@ static void mark_free(struct mq_queue *q, uint64_t tail, uint64_t free_tail)
 static uint32_t mark_borrowed(struct mq_queue *q, uint64_t tail)
 {
 	uint32_t n = 0;
-	for (int i = 0; i < MQ_BORROWS; i++) {
+	for (uint32_t i = 0; i < MQ_BORROWS; i++) {
 		struct mq_borrow *b = &q->c->borrow[i];
 		uint32_t slot = load_relaxed_u32(&b->slot);
 		bool valid = phi_mq_borrow_valid(q, b, tail);

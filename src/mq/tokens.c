@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096
@@ -65,33 +66,36 @@ static int open_fifo(struct mq_queue *q, int dir)
 
 static int open_once(struct mq_queue *q)
 {
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int dir = phi_namespace_open();
-	if (dir < 0)
-		return dir;
-	int fd = open_fifo(q, dir);
-	close(dir);
+	int fd = dir < 0 ? dir : open_fifo(q, dir);
+	if (dir >= 0)
+		close(dir);
+	pthread_setcancelstate(state, NULL);
 	if (fd >= 0)
 		store_release_u32(&q->fifo, (uint32_t)fd + 1); // FIFO_OPEN
 	return fd < 0 ? fd : 0;
 }
 
+// Under a lock nothing may be a cancellation point: the bare system calls are none.
 static void drain(int fd)
 {
 	char sink[FIFO_BYTES];
-	while (read(fd, sink, sizeof sink) > 0)
+	while (syscall(SYS_read, fd, sink, sizeof sink) > 0)
 		;
 }
 
 static bool fill(int fd, size_t bytes)
 {
 	static const char tokens[PAGE_BYTES];
-	return write(fd, tokens, bytes) == (ssize_t)bytes;
+	return syscall(SYS_write, fd, tokens, bytes) == (long)bytes;
 }
 
 static bool take(int fd, size_t bytes)
 {
 	char sink[PAGE_BYTES];
-	return read(fd, sink, bytes) == (ssize_t)bytes;
+	return syscall(SYS_read, fd, sink, bytes) == (long)bytes;
 }
 
 static enum token content(int fd)

@@ -59,8 +59,6 @@ int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owe
 	struct mq_control *c = q->c;
 	owed->asleep = load_relaxed_u32(&c->rx_asleep);
 	owed->watched = load_relaxed_u32(&c->watched);
-	uint64_t free_tail = load_acquire_u64(&c->free_tail); // FREE_TAIL
-	owed->was_empty = free_tail - (tail - 1) + load_relaxed_u32(&c->borrowed) >= q->g.maxmsg;
 	int r = polled(q) ? phi_mq_tokens_open(q) : 0;
 	if (r < 0)
 		return r;
@@ -68,6 +66,11 @@ int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owe
 	if (polled(q) && load_relaxed_u32(&c->tokens) == 0)
 		phi_mq_tokens_set(q, 1); // "readable" before it is true
 	store_release_u64(&c->tail, tail); // TAIL: the commit
+	// Whether the queue was empty is judged after the commit: a receiver that drains it either sees
+	// this message, or has freed the others before we look (pairs with the locks he went through).
+	fence_seq_cst();
+	uint64_t free_tail = load_acquire_u64(&c->free_tail); // FREE_TAIL
+	owed->was_empty = free_tail - tail + load_relaxed_u32(&c->borrowed) + 1 >= q->g.maxmsg;
 	if (polled(q) && free_tail == tail)
 		phi_mq_tokens_set(q, phi_mq_tokens_for(q, tail, free_tail)); // "not writable" after
 	return 0;

@@ -39,6 +39,33 @@ static inline void begin(struct mq_op *op, struct mq_queue *q, clockid_t clock,
 	op->deadline = phi_deadline(clock, abstime);
 }
 
+// Calls that are no cancellation points, although they use libc functions that are.
+static int begin_uncancellable(void)
+{
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+static int64_t end_uncancellable(int state, int64_t r)
+{
+	pthread_setcancelstate(state, NULL);
+	return result(r);
+}
+
+static int open_queue(const char *name, int oflag, unsigned mode, const struct mq_sizes *sizes)
+{
+	struct mq_queue *q;
+	int r = phi_mq_open(name, oflag, mode, sizes, &q);
+	if (r < 0)
+		return r;
+	int fd = q->handle.fd;
+	r = phi_polls_expected(fd);
+	if (r < 0)
+		phi_mq_close(fd);
+	return r < 0 ? r : fd;
+}
+
 mqd_t ph_mq_open(const char *name, int oflag, ...)
 {
 	unsigned mode = 0;
@@ -60,25 +87,20 @@ mqd_t ph_mq_open(const char *name, int oflag, ...)
 	}
 	if ((oflag & O_ACCMODE) == O_ACCMODE)
 		return (mqd_t)result(-EINVAL);
-	struct mq_queue *q;
-	int r = phi_mq_open(name, oflag, mode, wanted, &q);
-	if (r < 0)
-		return (mqd_t)result(r);
-	int fd = q->handle.fd;
-	r = phi_polls_expected(fd);
-	if (r < 0)
-		phi_mq_close(fd);
-	return (mqd_t)result(r < 0 ? r : fd);
+	int state = begin_uncancellable();
+	return (mqd_t)end_uncancellable(state, open_queue(name, oflag, mode, wanted));
 }
 
 int ph_mq_close(mqd_t mqdes)
 {
-	return (int)result(phi_mq_close((int)mqdes));
+	int state = begin_uncancellable();
+	return (int)end_uncancellable(state, phi_mq_close((int)mqdes));
 }
 
 int ph_mq_unlink(const char *name)
 {
-	return (int)result(phi_mq_unlink(name));
+	int state = begin_uncancellable();
+	return (int)end_uncancellable(state, phi_mq_unlink(name));
 }
 
 static int check_send(const struct mq_queue *q, size_t len, unsigned prio)
@@ -173,7 +195,8 @@ static int run(mqd_t mqdes, int (*body)(struct mq_op *, void *), void *arg)
 	struct mq_op op;
 	begin(&op, q, CLOCK_REALTIME, NULL);
 	op.nonblock = true;
-	return (int)result(phi_mq_end(&op, body(&op, arg)));
+	int state = begin_uncancellable();
+	return (int)end_uncancellable(state, phi_mq_end(&op, body(&op, arg)));
 }
 
 static int notify(struct mq_op *op, void *arg)
@@ -219,6 +242,11 @@ int ph_mq_getattr(mqd_t mqdes, struct mq_attr *attr)
 	struct mq_queue *q = find(mqdes);
 	if (q == NULL)
 		return (int)result(-EBADF);
+	struct mq_op op;
+	begin(&op, q, CLOCK_REALTIME, NULL);
+	op.nonblock = true;
+	phi_mq_look_after_loans(&op);
+	phi_mq_end(&op, 0);
 	read_attributes(q, attr);
 	return 0;
 }
@@ -309,10 +337,12 @@ int ph_mq_setpoll(mqd_t mqdes, int on)
 	struct mq_queue *q = find(mqdes);
 	if (q == NULL)
 		return (int)result(-EBADF);
-	return on ? (int)result(phi_mq_tokens_polled(&q->handle)) : 0;
+	int state = begin_uncancellable();
+	return (int)end_uncancellable(state, on ? phi_mq_tokens_polled(&q->handle) : 0);
 }
 
 int ph_mq_info(const char *name, struct ph_mq_info *info)
 {
-	return (int)result(phi_mq_info(name, info));
+	int state = begin_uncancellable();
+	return (int)end_uncancellable(state, phi_mq_info(name, info));
 }
