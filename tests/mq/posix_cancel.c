@@ -5,6 +5,7 @@
 #include "queue.h"
 
 #include <poll.h>
+#include <sched.h>
 
 static void expect_cancelled(struct worker *w)
 {
@@ -76,6 +77,53 @@ TEST(cancelled_receivers_leave_the_wake_up_to_the_others)
 		CHECK_EQ(w[2].result, 5);
 	}
 	drop_queue(q);
+}
+
+static mqd_t busy;
+static atomic_int over;
+
+static void *receive_for_ever(void *arg)
+{
+	char buf[SMALL];
+
+	for (;;)
+		CHECK_OK(mq_receive(busy, buf, sizeof(buf), NULL));
+	return arg;
+}
+
+static void *keep_sending(void *arg)
+{
+	while (!atomic_load(&over)) {
+		struct timespec soon = in_ms(5);
+		if (mq_timedsend(busy, "x", 1, 0, &soon) == -1)
+			CHECK_EQ(errno, ETIMEDOUT);
+	}
+	return arg;
+}
+
+TEST(cancelling_busy_receivers_leaves_a_working_queue)
+{
+	pthread_t sender;
+
+	busy = make_queue(2, SMALL);
+	CHECK_EQ(pthread_create(&sender, NULL, keep_sending, NULL), 0);
+	for (int i = 0; i < 200; i++) {
+		pthread_t victim;
+		void *value;
+		CHECK_EQ(pthread_create(&victim, NULL, receive_for_ever, NULL), 0);
+		if (i % 2)
+			sched_yield();
+		CHECK_EQ(pthread_cancel(victim), 0);
+		CHECK_EQ(pthread_join(victim, &value), 0);
+		CHECK(value == PTHREAD_CANCELED);
+	}
+	atomic_store(&over, 1);
+	CHECK_EQ(pthread_join(sender, NULL), 0);
+	while (current(busy))
+		expect(busy, "x", 0);
+	put(busy, "after", 1);
+	expect(busy, "after", 1);
+	drop_queue(busy);
 }
 
 /* ---- a cancellation that is pending ---- */

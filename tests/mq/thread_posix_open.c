@@ -4,8 +4,6 @@
 // that one process keeps of its queues hold, and no descriptor gets mixed up with another.
 #include "queue.h"
 
-#include <sched.h>
-
 enum { THREADS = 4, ROUNDS = 200, NAMES = 50 };
 
 static void run(void *(*fn)(void *))
@@ -142,53 +140,5 @@ TEST(threads_register_and_deregister_at_once)
 {
 	common = make_queue(1, SMALL);
 	run(register_in_turn);
-	drop_queue(common);
-}
-
-static atomic_int over;
-
-static void *cancel_victim(void *arg)
-{
-	char buf[SMALL];
-
-	(void)arg;
-	for (;;)
-		CHECK_OK(mq_receive(common, buf, sizeof(buf), NULL));
-	return NULL;
-}
-
-static void *keep_sending(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&over)) {
-		struct timespec soon = in_ms(5);
-		if (mq_timedsend(common, "x", 1, 0, &soon) == -1)
-			CHECK_EQ(errno, ETIMEDOUT);
-	}
-	return NULL;
-}
-
-TEST(cancelling_busy_receivers_leaves_a_working_queue)
-{
-	pthread_t sender;
-
-	common = make_queue(2, SMALL);
-	CHECK_EQ(pthread_create(&sender, NULL, keep_sending, NULL), 0);
-	for (int i = 0; i < ROUNDS; i++) {
-		pthread_t victim;
-		void *value;
-		CHECK_EQ(pthread_create(&victim, NULL, cancel_victim, NULL), 0);
-		if (i % 2)
-			sched_yield();
-		CHECK_EQ(pthread_cancel(victim), 0);
-		CHECK_EQ(pthread_join(victim, &value), 0);
-		CHECK(value == PTHREAD_CANCELED);
-	}
-	atomic_store(&over, 1);
-	CHECK_EQ(pthread_join(sender, NULL), 0);
-	while (current(common))
-		expect(common, "x", 0);
-	put(common, "after", 1);
-	expect(common, "after", 1);
 	drop_queue(common);
 }
