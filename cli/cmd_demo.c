@@ -191,10 +191,12 @@ static int demo(const struct wish *wish, int count, char **paths)
 
 	stop_install();
 	stop_idle(true);
+	bool readable = true;
+
 	if (count == 0)
 		corpus_default(&corpus);
-	else if (!corpus_from_arguments(&corpus, count, paths, wish->keep_going))
-		return STATUS_REFUSED;
+	else
+		readable = corpus_from_arguments(&corpus, count, paths, wish->keep_going);
 	report.kernel_depth = kernel_limit("/proc/sys/fs/mqueue/msg_max", KERNEL_DEPTH);
 	report.plan = (struct demo_plan){
 		.corpus = &corpus,
@@ -204,10 +206,10 @@ static int demo(const struct wish *wish, int count, char **paths)
 	};
 	if (report.plan.message_bytes < LEAST_MESSAGE_BYTES)
 		report.plan.message_bytes = LEAST_MESSAGE_BYTES;
-	if (corpus.bytes == 0)
+	if (readable && corpus.bytes == 0)
 		cli_fail(STATUS_REFUSED, NULL,
 		         "there is no text to count; name files: posthaste demo FILE...");
-	else
+	else if (readable)
 		status = demonstrate(&report, wish);
 	corpus_free(&corpus);
 	return status;

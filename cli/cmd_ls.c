@@ -121,7 +121,8 @@ static void show_all(const struct queue_list *list, enum format format)
 {
 	struct table table;
 
-	add_heading(&table);
+	if (format == FORMAT_TABLE)
+		add_heading(&table);
 	for (size_t i = 0; i < list->count; i++) {
 		if (format == FORMAT_NAMES)
 			puts(list->name[i]);
