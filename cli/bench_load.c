@@ -131,14 +131,14 @@ uint64_t bench_calibrate(const struct bench_case *c, const struct bench_ops *ops
 {
 	if (c->kind == BENCH_IDLE)
 		return (uint64_t)ns;
-	for (uint64_t count = 256;; count *= 8) {
+	// A short run is mostly its start, where the workers meet: so grow until most of the time is work.
+	for (uint64_t count = 256;;) {
 		bench_repeat(c, ops, count, sample);
 		if (sample->error)
 			return 0;
-		const double took = sample->ns * (double)count;
-		if (took > (double)ns / 8 || count > UINT64_C(1) << 40) {
-			const double want = (double)ns / sample->ns;
+		const double want = (double)ns / sample->ns;
+		if (want < 2 * (double)count)
 			return want < 64 ? 64 : (uint64_t)want;
-		}
+		count = want < 8 * (double)count ? (uint64_t)want : 8 * count;
 	}
 }
