@@ -23,7 +23,7 @@ struct command {
 	const char *name;
 	const char *arguments; // after the name in the usage line
 	const char *summary;   // one line, for the list of commands
-	const char *help;      // the options, a line each
+	const char *help;      // the options, a line each; NULL: ask run, with --help
 	int (*run)(int argc, char **argv);
 };
 

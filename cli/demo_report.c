@@ -116,6 +116,15 @@ static void add_race_row(struct table *table, const struct demo_report *report,
 	table_add(table, "%s", show_count(text, (uint64_t)racer->switches));
 }
 
+// Each transport's trouble is told once.
+static bool is_first_failure(const struct demo_report *report, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!report->racer[k].ran && report->racer[k].transport == report->racer[i].transport)
+			return false;
+	return !report->racer[i].ran;
+}
+
 static void print_race(const struct demo_report *report)
 {
 	struct table table;
@@ -126,7 +135,7 @@ static void print_race(const struct demo_report *report)
 			add_race_row(&table, report, &report->racer[i]);
 	table_end(&table, stdout);
 	for (size_t i = 0; i < report->racers; i++)
-		if (!report->racer[i].ran)
+		if (is_first_failure(report, i))
 			printf("%s did not run: %s\n", report->racer[i].transport->name,
 			       report->racer[i].trouble);
 }

@@ -282,6 +282,8 @@ bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 	run.started = now_seconds();
 	const int err = crew_start(&run.crew, plan->depth, plan->message_bytes);
 
+	if (err == EMFILE && plan->transport == &transport_kernel)
+		return fail(&run, "more than the kernel grants this user; raise it with: ulimit -q", 0);
 	if (err != 0)
 		return fail(&run, "queues or processes cannot be made", err);
 	const bool well = collect(&run);

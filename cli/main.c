@@ -11,15 +11,10 @@
 #include "bench.h"
 #include "cli.h"
 
+// The benchmark is a program of its own, with its own options and help.
 const struct command cmd_bench = {
 	.name = "bench",
-	.arguments = "[ROOM...] [--json] [--list] [--only TEST] [--quick] [--reps N]",
 	.summary = "Measure this library beside the kernel, in one run.",
-	.help = "  --json         one JSON object a line\n"
-			"  --list         name the measurements and end\n"
-			"  --only TEST    this measurement only\n"
-			"  --quick        fewer repetitions\n"
-			"  --reps N       N repetitions of each\n",
 	.run = bench_main,
 };
 
@@ -61,6 +56,11 @@ static int help(int argc, char **argv)
 
 	if (!command)
 		return cli_usage_error("there is no command \"%s\"", argv[1]);
+	if (!command->help) {
+		char *arguments[] = {argv[1], (char[]){"--help"}, NULL};
+
+		return command->run(2, arguments);
+	}
 	cli_print_help(stdout, command);
 	return STATUS_DONE;
 }

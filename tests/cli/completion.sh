@@ -29,7 +29,7 @@ every_command_is_known() {
 
 every_long_option_is_offered_that_help_names() {
 	has "$(ph help mk)" " --depth"
-	for command in mk rm ls info send recv peek demo doctor; do
+	for command in mk rm ls info send recv peek demo bench doctor; do
 		for option in $(ph help "$command" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
 			has " $(offered "$command" --) " " $option "
 		done

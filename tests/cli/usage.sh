@@ -67,7 +67,7 @@ every_command_has_help() {
 		has "$(ph help "$command")" "usage: posthaste $command"
 		has "$(ph help)" "  $command "
 	done
-	for command in mk rm ls info send recv peek demo doctor; do
+	for command in mk rm ls info send recv peek demo bench doctor; do
 		same "$(ph help "$command")" "$(ph "$command" --help)"
 	done
 }
