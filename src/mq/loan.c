@@ -123,7 +123,7 @@ int phi_mq_holder(struct mq_queue *q)
 			struct mq_op op;
 			phi_mq_begin(&op, q);
 			op.nonblock = true;
-			op.deadline.clock = -1;
+			op.abstime = NULL;
 			free_spares_of(q, (uint32_t)h + 1);
 			phi_mq_notice_drop(q, (uint32_t)h);
 			int r = return_borrows(&op, owned_by, (uint32_t)h + 1);

@@ -8,7 +8,7 @@
 static int take(struct mq_op *op, struct phi_lock *lock)
 {
 	// Plain blocking calls wait as long as they would for a message; the others give up in time.
-	bool patient = !op->nonblock && op->deadline.clock == -1;
+	bool patient = !op->nonblock && op->abstime == NULL;
 	int64_t patience = patient ? -1 : MQ_PATIENCE_NS;
 	op->held = lock;
 	if (op->duty)

@@ -226,12 +226,13 @@ static void nothing_to_pass_on(void *unused)
 static int sleep_watching(struct mq_watch *w, struct mq_op *op, uint32_t event)
 {
 	struct mq_control *c = w->q->c;
+	const struct phi_deadline none = { .clock = -1 };
 	enum mq_notice_state state = MQ_NOTICE_STATE(load_relaxed_u32(&c->notice.state));
 	struct phi_sleep sleep = {
 		.event = &c->note_event,
 		.seen = event,
 		.deathword = &c->deathword,
-		.deadline = &op->deadline,
+		.deadline = &none,
 		.look_again_ns = w->once && state == MQ_NOTICE_FIRED ? WATCH_FIRED_NS : 0,
 		.cancelled = nothing_to_pass_on,
 	};
@@ -246,7 +247,7 @@ static void *watch_main(void *arg)
 	struct mq_op op;
 	phi_mq_begin(&op, w->q);
 	op.nonblock = false;
-	op.deadline.clock = -1;
+	op.abstime = NULL;
 	op.duty = true;
 	bool by_death = false;
 	while (!load_acquire_u32(&w->stop) && phi_mq_intact(w->q)) { // WATCH_STOP

@@ -173,6 +173,7 @@ int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_size
 	struct mq_queue *q = calloc(1, sizeof *q);
 	if (q == NULL)
 		return -ENOMEM;
+	phi_lock_prepare();
 	int dir = phi_namespace_open();
 	int r = dir < 0 ? dir : open_or_create(q, dir, name, oflag, mode, sizes);
 	if (dir >= 0)
@@ -213,7 +214,7 @@ int phi_mq_close(int fd)
 	struct mq_op op;
 	phi_mq_begin(&op, q);
 	op.nonblock = true;
-	op.deadline.clock = -1;
+	op.abstime = NULL;
 	phi_mq_watches_end(q);
 	phi_mq_drop_loans(&op);
 	phi_mq_end(&op, 0);

@@ -64,7 +64,9 @@ struct mq_op {
 	uint32_t event; // the event word before the last look
 	uint64_t seen;  // the other side's cursor at the last look
 	bool nonblock; // must not wait for anything
-	struct phi_deadline deadline;
+	clockid_t clock;                // of abstime
+	const struct timespec *abstime; // NULL = no deadline
+	struct phi_deadline deadline;   // both of them, once the call blocks
 };
 
 // geometry.c: 0; -EINVAL not positive; -ENOMEM too large to address.

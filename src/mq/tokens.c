@@ -211,7 +211,7 @@ int phi_mq_tokens_polled(struct phi_handle *h)
 	struct mq_op op;
 	phi_mq_begin(&op, q);
 	op.nonblock = true;
-	op.deadline.clock = -1;
+	op.abstime = NULL;
 	pthread_mutex_lock(&q->change);
 	int r = switch_to_one_lock(&op);
 	if (r == 0)

@@ -36,7 +36,8 @@ static inline void begin(struct mq_op *op, struct mq_queue *q, clockid_t clock,
 {
 	phi_mq_begin(op, q);
 	op->nonblock = nonblock(q);
-	op->deadline = phi_deadline(clock, abstime);
+	op->clock = clock;
+	op->abstime = abstime;
 }
 
 // Calls that are no cancellation points, although they use libc functions that are.

@@ -58,10 +58,6 @@ void phi_spin_set_bound(int64_t ns)
 	store_relaxed_u64((uint64_t *)&bound_ns, (uint64_t)(ns < 0 ? -1 : ns));
 }
 
-uint32_t phi_cpu(void)
-{
-	return (uint32_t)sched_getcpu();
-}
 
 void phi_spin_init(struct phi_spin *s)
 {

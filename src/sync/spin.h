@@ -6,7 +6,11 @@
 #ifndef PHI_SYNC_SPIN_H
 #define PHI_SYNC_SPIN_H
 
+#include "base/atomic.h"
+
+#include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct phi_spin {
@@ -30,7 +34,18 @@ int phi_spin_pauses(int64_t ns);
 bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
 		    const uint32_t *peer_cpu, const uint32_t *stop);
 
+// glibc's registration of rseq(2), if there is one: the kernel keeps the CPU number there.
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
 // The CPU this thread runs on, to be published for the peer.
-uint32_t phi_cpu(void);
+static inline uint32_t phi_cpu(void)
+{
+	if (&__rseq_offset != NULL && __rseq_size != 0) {
+		const uint8_t *rseq = (const uint8_t *)__builtin_thread_pointer() + __rseq_offset;
+		return load_relaxed_u32((const uint32_t *)(rseq + 4));
+	}
+	return (uint32_t)sched_getcpu();
+}
 
 #endif
