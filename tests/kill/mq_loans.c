@@ -23,6 +23,14 @@ static void make_some(void)
 	put_all(1, (const int[]){5, 5, -1});
 }
 
+// The survivor has had loans before, so he and the victim are different holders from the start.
+static void make_some_as_holder(void)
+{
+	make_some();
+	KILL_CHECK(ph_mq_reserve(q, &loan) == 0, "reserve fails: %s", strerror(errno));
+	KILL_CHECK(ph_mq_cancel(q, &loan) == 0, "cancel fails: %s", strerror(errno));
+}
+
 static void make_full(void)
 {
 	make_queue(2, SMALL);
@@ -235,8 +243,16 @@ static const struct kill_scenario scenarios[] = {
      .operation = reserve_and_commit,
      .after = committed,
      .last = 1},
+	{.name = "reserve_beside_holder",
+     .prepare = make_some_as_holder,
+     .operation = reserve_one,
+     .after = nothing_changed},
+	{.name = "borrow_beside_holder",
+     .prepare = make_some_as_holder,
+     .operation = borrow_one,
+     .after = all_are_back},
 	{.name = "commit",
-     .prepare = make_some,
+     .prepare = make_some_as_holder,
      .enter = reserve_one,
      .operation = commit_one,
      .after = committed,
@@ -261,7 +277,7 @@ static const struct kill_scenario scenarios[] = {
      .after = nothing_changed},
 	{.name = "borrow", .prepare = make_some, .operation = borrow_one, .after = all_are_back},
 	{.name = "release",
-     .prepare = make_some,
+     .prepare = make_some_as_holder,
      .enter = borrow_one,
      .operation = release_one,
      .after = released,
@@ -290,7 +306,7 @@ static const struct kill_scenario scenarios[] = {
      .after = sender_got_room,
      .last = 1},
 	{.name = "close_with_loans",
-     .prepare = make_some,
+     .prepare = make_some_as_holder,
      .enter = hold_both,
      .operation = close_it,
      .after = all_are_back},

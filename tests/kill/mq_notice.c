@@ -49,6 +49,16 @@ static void make_empty(void)
 	make_queue(4, SMALL);
 }
 
+// The survivor has been registered before: he and the victim are different holders.
+static void make_empty_as_holder(void)
+{
+	const struct sigevent event = by_signal();
+
+	make_empty();
+	KILL_CHECK(ph_mq_notify(q, &event) == 0, "notify fails: %s", strerror(errno));
+	KILL_CHECK(ph_mq_notify(q, NULL) == 0, "cannot unregister: %s", strerror(errno));
+}
+
 static void register_it(void)
 {
 	const struct sigevent event = by_signal();
@@ -193,13 +203,17 @@ static const struct kill_scenario scenarios[] = {
      .prepare = make_empty,
      .operation = register_it,
      .after = others_can_register},
+	{.name = "notify_registers_beside_holder",
+     .prepare = make_empty_as_holder,
+     .operation = register_it,
+     .after = others_can_register},
 	{.name = "notify_unregisters",
      .prepare = make_empty,
      .enter = register_it,
      .operation = unregister_it,
      .after = others_can_register},
 	{.name = "close_unregisters",
-     .prepare = make_empty,
+     .prepare = make_empty_as_holder,
      .enter = register_it,
      .operation = close_it,
      .after = others_can_register},

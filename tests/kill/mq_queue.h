@@ -63,7 +63,8 @@ bool expect_unordered(const uint32_t *must, uint32_t may);
 void expect_capacity(void);
 
 // Wait until nothing moves any more: true if the party has gone through (and is joined), false if it
-// sleeps rightly, because the queue holds `quiet` messages, the borrowed ones included.
+// sleeps rightly, because the queue holds `quiet` messages (0: a receiver; the depth: a sender),
+// the borrowed ones included.
 bool party_got_through(pid_t party, size_t quiet, const char *who);
 // The same for several: true if at least one has ended; none is joined.
 bool one_got_through(const pid_t *parties, size_t n, size_t quiet, const char *who);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHORT_MS = 20, LONG_S = 3600 };
+enum { SHORT_MS = 12, SHORT_STEPPED_MS = 300, LONG_S = 3600 };
 
 static pid_t party; // 0 until the wake hook starts it
 
@@ -35,6 +35,12 @@ static struct timespec in_ms(clockid_t clock, long ms)
 	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
 	t.tv_nsec %= 1000000000;
 	return t;
+}
+
+// Long enough to fall asleep before the time is up.
+static long short_ms(void)
+{
+	return kill_is_stepped() ? SHORT_STEPPED_MS : SHORT_MS;
 }
 
 static void send_one(void)
@@ -68,7 +74,7 @@ static void send_for_long(void)
 
 static void send_in_vain(void)
 {
-	send_until(CLOCK_REALTIME, SHORT_MS);
+	send_until(CLOCK_REALTIME, short_ms());
 }
 
 static void receive_for_long(void)
@@ -78,7 +84,7 @@ static void receive_for_long(void)
 
 static void receive_in_vain(void)
 {
-	receive_until(CLOCK_MONOTONIC, SHORT_MS);
+	receive_until(CLOCK_MONOTONIC, short_ms());
 }
 
 // ---- the victim is alone ----

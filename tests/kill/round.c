@@ -26,6 +26,7 @@ enum { PROBE_TRIES = 400 };
 static struct round_shared *shared;
 static pid_t contender;
 static pid_t victim_pid;
+static bool stepped;
 static struct victim victim;
 
 void kill_broken(const char *format, ...)
@@ -57,6 +58,11 @@ pid_t kill_contender(void)
 pid_t kill_victim(void)
 {
 	return victim_pid;
+}
+
+bool kill_is_stepped(void)
+{
+	return stepped;
 }
 
 unsigned kill_wakes(void)
@@ -215,8 +221,11 @@ static void let_predecessor_die(const struct round_plan *plan)
 {
 	kill_note("the predecessor");
 	start_victim(plan->scenario, plan->scenario->predecessor);
-	if (victim_go(&victim, &shared->first, 0, plan->death) != MOVED_THERE)
-		kill_broken("the harness: the predecessor left the recorded path");
+	if (victim_go(&victim, &shared->first, 0, plan->death) != MOVED_THERE) {
+		snprintf(shared->broken, sizeof(shared->broken),
+		         "the predecessor does not take the recorded path");
+		_exit(ROUND_AGAIN);
+	}
 	victim_kill(&victim);
 }
 
@@ -296,6 +305,7 @@ void round_run(const struct round_plan *plan, struct round_shared *memory)
 	const bool explores = only_explores(plan->how);
 
 	shared = memory;
+	stepped = plan->how == ROUND_RECORD || plan->how == ROUND_WALK;
 	die_with_parent(plan->sweep);
 	be_patient(plan->patience_ms);
 	kill_note("prepare");

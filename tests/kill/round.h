@@ -42,7 +42,8 @@ struct round_shared {
 	_Alignas(64) unsigned char data[KILL_SHARED_BYTES];
 };
 
-enum round_end { ROUND_KEPT = 0, ROUND_BROKEN = 1, ROUND_ENGINE = 3 };
+// ROUND_AGAIN: the predecessor took another path than recorded, so nothing can be said.
+enum round_end { ROUND_KEPT = 0, ROUND_BROKEN = 1, ROUND_AGAIN = 2, ROUND_ENGINE = 3 };
 
 // Run one round in the calling process, a fresh fork of the sweep, and end it.
 void round_run(const struct round_plan *plan, struct round_shared *memory)

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SAMPLE = 30, FAILURES = 3, WAKING_ROUNDS = 8, PATIENCE_MS = 10000 };
+enum { SAMPLE = 30, FAILURES = 3, TRIES = 5, WAKING_ROUNDS = 8, PATIENCE_MS = 10000 };
 
 // One scenario's sweep under way.
 struct sweep {
@@ -116,7 +116,8 @@ static void clear_shared(struct round_shared *shared)
 	memset(shared->data, 0, sizeof(shared->data));
 }
 
-static enum round_end play(struct sweep *w, enum round_how how, uint32_t boundary)
+// One round's wait status.
+static int run_round(struct sweep *w, enum round_how how, uint32_t boundary)
 {
 	const uint32_t patience_ms = w->options->patience_ms ? w->options->patience_ms : PATIENCE_MS;
 	const struct round_plan plan = {w->scenario, how,       boundary, patience_ms,
@@ -135,8 +136,22 @@ static enum round_end play(struct sweep *w, enum round_how how, uint32_t boundar
 		}
 	empty_scratch();
 	w->report->rounds++;
-	if (WIFEXITED(status) && WEXITSTATUS(status) <= ROUND_BROKEN)
-		return WEXITSTATUS(status) == 0 ? ROUND_KEPT : ROUND_BROKEN;
+	return status;
+}
+
+static bool wants_again(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == ROUND_AGAIN;
+}
+
+static enum round_end play(struct sweep *w, enum round_how how, uint32_t boundary)
+{
+	int status = run_round(w, how, boundary);
+
+	for (int i = 0; i < TRIES && wants_again(status); i++)
+		status = run_round(w, how, boundary);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == ROUND_KEPT)
+		return ROUND_KEPT;
 	if (!w->shared->broken[0])
 		snprintf(w->shared->broken, sizeof(w->shared->broken),
 		         "the survivor died (wait status %#x), at: %s", (unsigned)status, w->shared->note);

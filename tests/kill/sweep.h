@@ -77,6 +77,8 @@ pid_t kill_contender(void);
 // How often the victim was woken, and its pid (it is dead in after()).
 unsigned kill_wakes(void);
 pid_t kill_victim(void);
+// Is the victim single-stepped all the way, and so some hundred times slower than in other rounds?
+bool kill_is_stepped(void);
 
 struct kill_options {
 	bool full;            // every boundary; else those that are deaths of their own, and a sample
