@@ -151,6 +151,17 @@ static bool was_recovered(const struct demo_outcome *outcome)
 	return !outcome->accident.happened || outcome->accident.recovered;
 }
 
+static void explain_difference(const struct corpus *corpus)
+{
+	const char *changed = corpus_changed(corpus);
+
+	if (changed)
+		cli_fail(STATUS_REFUSED, changed, "was changed while it was counted; run the demo again");
+	else
+		cli_fail(STATUS_REFUSED, NULL,
+		         "the counts differ, which must never happen; please report it");
+}
+
 static int demonstrate(struct demo_report *report, const struct wish *wish)
 {
 	struct words plain;
@@ -171,6 +182,8 @@ static int demonstrate(struct demo_report *report, const struct wish *wish)
 	}
 	(wish->as_json ? demo_report_json : demo_report_text)(report);
 	words_free(&report->main_run.words);
+	if (well && !report->equal)
+		explain_difference(report->corpus);
 	return report->equal && was_recovered(&report->main_run) ? STATUS_DONE : STATUS_REFUSED;
 }
 

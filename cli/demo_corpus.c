@@ -27,10 +27,18 @@ struct walk {
 	bool text_only; // leave out what looks like data
 };
 
-static void append(struct corpus *corpus, const char *path, uint64_t bytes)
+static int64_t changed_ns(const struct stat *st)
 {
+	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+static void append(struct corpus *corpus, const char *path, const struct stat *st)
+{
+	const uint64_t bytes = (uint64_t)st->st_size;
+
 	corpus->file = memory_resize(corpus->file, corpus->count + 1, sizeof *corpus->file);
-	corpus->file[corpus->count++] = (struct corpus_file){memory_string(path), bytes};
+	corpus->file[corpus->count++] =
+		(struct corpus_file){memory_string(path), bytes, changed_ns(st)};
 	corpus->bytes += bytes;
 }
 
@@ -55,7 +63,7 @@ static int add_file(const struct walk *walk, const char *path)
 
 	close(fd);
 	if (wanted && walk->corpus->bytes + (uint64_t)st.st_size <= walk->bytes_max)
-		append(walk->corpus, path, (uint64_t)st.st_size);
+		append(walk->corpus, path, &st);
 	return err;
 }
 
@@ -130,6 +138,19 @@ void corpus_default(struct corpus *corpus)
 		add_directory(&walk, ".", 0);
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
 		add_directory(&walk, places[i], 0);
+}
+
+const char *corpus_changed(const struct corpus *corpus)
+{
+	for (size_t i = 0; i < corpus->count; i++) {
+		const struct corpus_file *file = &corpus->file[i];
+		struct stat st;
+
+		if (stat(file->path, &st) != 0 || (uint64_t)st.st_size != file->bytes ||
+		    changed_ns(&st) != file->changed_ns)
+			return file->path;
+	}
+	return NULL;
 }
 
 void corpus_free(struct corpus *corpus)

@@ -12,6 +12,7 @@ struct corpus {
 	struct corpus_file {
 		char *path;
 		uint64_t bytes;
+		int64_t changed_ns; // when it was last written
 	} * file;
 	size_t count;
 	uint64_t bytes;
@@ -24,6 +25,9 @@ bool corpus_from_arguments(struct corpus *corpus, int count, char **paths, bool 
 // Text that is on any machine: the project's own tree if this is run in it, licenses, a dictionary, C
 // headers; up to 16 MiB.
 void corpus_default(struct corpus *corpus);
+
+// The first file that is not what it was when it was chosen, or NULL.
+const char *corpus_changed(const struct corpus *corpus);
 
 void corpus_free(struct corpus *corpus);
 

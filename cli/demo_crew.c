@@ -74,17 +74,17 @@ static int open_channels(struct crew *crew, long depth, long message_bytes)
 
 int crew_start(struct crew *crew, long depth, long message_bytes)
 {
-	const size_t desk_bytes = WORKERS_MAX * sizeof *crew->desk;
-
 	crew->reader = 0;
 	memset(crew->worker, 0, sizeof crew->worker);
 	int err = open_channels(crew, depth, message_bytes);
 
 	if (err != 0)
 		return err;
-	crew->desk = mmap(NULL, desk_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (crew->desk == MAP_FAILED)
+	crew->office =
+		mmap(NULL, sizeof *crew->office, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (crew->office == MAP_FAILED)
 		memory_exhausted();
+	crew->office->halt = crew->halt_at_once;
 	err = start_processes(crew);
 	if (err != 0)
 		crew_end(crew);
@@ -133,7 +133,7 @@ static void end_processes(struct crew *crew, int patience_ms)
 
 static void release(struct crew *crew)
 {
-	munmap(crew->desk, WORKERS_MAX * sizeof *crew->desk);
+	munmap(crew->office, sizeof *crew->office);
 	crew->transport->close(&crew->jobs);
 	crew->transport->close(&crew->results);
 }

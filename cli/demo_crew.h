@@ -34,17 +34,25 @@ struct result {
 	uint32_t worker;
 };
 
-// What a worker is at, for the parent to look at. The parent picks whom to kill by it; no message is
-// ever saved or repeated because of it.
+// What a worker is at, for the parent to look at. The account of the accident is made of it; no message
+// is ever saved or repeated because of it.
 struct desk {
 	_Atomic uint32_t counting; // the chunk's id + 1; 0 = between chunks
+};
+
+// Shared memory of the crew.
+struct office {
+	_Atomic int
+		halt; // 1 = the next worker who is in the middle of a chunk takes this and stops there
+	struct desk desk[WORKERS_MAX];
 };
 
 struct crew {
 	const struct transport *transport;
 	const struct corpus *corpus;
 	struct channel jobs, results;
-	struct desk *desk;                 // shared memory, one a worker
+	struct office *office;
+	bool halt_at_once;                 // the first worker that is at work is to stop
 	pid_t reader, worker[WORKERS_MAX]; // 0 = ended
 	int workers;
 };
@@ -52,7 +60,7 @@ struct crew {
 // Bytes of text in a chunk: so few that its counts always fit into one result.
 size_t crew_chunk_limit(size_t message_bytes);
 
-// 0 or errno. The caller fills in transport, corpus and workers.
+// 0 or errno. The caller fills in transport, corpus, workers and halt_at_once.
 int crew_start(struct crew *crew, long depth, long message_bytes);
 void crew_finish(struct crew *crew); // all work is done: they go home by themselves
 void crew_end(struct crew *crew);    // kills whoever is left

@@ -25,7 +25,7 @@ enum {
 	HANG_AFTER_MS = 20000,
 };
 
-// Text behind which an accident is worth while waiting for; with less, the first chance is taken.
+// With less text than this, the accident does not wait for half of it: that may be over too soon.
 #define HALFWAY_FROM (UINT64_C(1) << 20)
 
 struct run {
@@ -35,7 +35,9 @@ struct run {
 	bool *is_counted; // by chunk id
 	uint32_t room;    // ids that is_counted holds
 	bool all_queued;  // outcome->chunks is final
-	int silence_ms;
+	bool accident_ordered;
+	bool crew_failed; // a worker ended that should not have
+	int silence_ms, retry_at_ms;
 	double started, killed_at;
 };
 
@@ -108,27 +110,10 @@ static bool account(struct run *run, const struct delivery *delivery)
 	return true;
 }
 
-static bool stopped_by_us(pid_t pid)
-{
-	int status;
-
-	return kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status);
-}
-
-// Kills worker i if it is in the middle of a chunk. It is stopped first, so that what its desk says is
-// still true when the kill comes.
-static bool kill_at_work(struct run *run, int i)
+static void kill_worker(struct run *run, int i)
 {
 	const pid_t pid = run->crew.worker[i];
 
-	if (run->crew.desk[i].counting == 0 || !stopped_by_us(pid))
-		return false;
-	const uint32_t counting = run->crew.desk[i].counting;
-
-	if (counting == 0) {
-		kill(pid, SIGCONT);
-		return false;
-	}
 	run->killed_at = now_seconds();
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -137,22 +122,40 @@ static bool kill_at_work(struct run *run, int i)
 		.happened = true,
 		.worker = i,
 		.pid = pid,
-		.chunk = counting - 1,
+		.chunk = run->crew.office->desk[i].counting - 1,
 		.at = (double)run->outcome->bytes / (double)run->plan->corpus->bytes,
 	};
-	return true;
 }
 
-static void maybe_kill_one(struct run *run)
+// Kills the worker that has stopped in the middle of a chunk, if one has by now.
+static void kill_the_halted(struct run *run)
 {
-	const uint64_t total = run->plan->corpus->bytes;
+	for (int i = 0; i < run->plan->workers; i++) {
+		int status;
 
-	if (!run->plan->kill_one || run->outcome->accident.happened || run->plan->workers < 2 ||
-	    (total >= HALFWAY_FROM && run->outcome->bytes < total / 2))
-		return;
-	for (int i = run->plan->workers - 1; i >= 0; i--)
-		if (kill_at_work(run, i))
+		if (run->crew.worker[i] <= 0 ||
+		    waitpid(run->crew.worker[i], &status, WNOHANG | WUNTRACED) <= 0)
+			continue;
+		if (WIFSTOPPED(status)) {
+			kill_worker(run, i);
 			return;
+		}
+		run->crew.worker[i] = 0;
+		run->crew_failed = true;
+	}
+}
+
+// When half of the text is counted, the next worker that is found at work is to stop there.
+static void maybe_have_an_accident(struct run *run)
+{
+	if (!run->plan->kill_one || run->outcome->accident.happened || run->plan->workers < 2)
+		return;
+	if (run->accident_ordered) {
+		kill_the_halted(run);
+	} else if (run->outcome->bytes >= run->plan->corpus->bytes / 2) {
+		run->crew.office->halt = 1;
+		run->accident_ordered = true;
+	}
 }
 
 // Queues the chunks again whose results are missing: the corpus is cut once more, in the same way.
@@ -190,21 +193,27 @@ static bool crew_is_well(struct run *run)
 		if (crew->worker[i] <= 0 || waitpid(crew->worker[i], &status, WNOHANG) <= 0)
 			continue;
 		crew->worker[i] = 0;
-		return fail(run, "a worker ended early", 0);
+		run->crew_failed = true;
 	}
-	return true;
+	return !run->crew_failed || fail(run, "a worker ended early", 0);
+}
+
+// Shorter while a worker is about to stop: it may be the last one at work.
+static int slice_ms(const struct run *run)
+{
+	return run->accident_ordered && !run->outcome->accident.happened ? 1 : SLICE_MS;
 }
 
 static bool on_silence(struct run *run)
 {
-	run->silence_ms += SLICE_MS;
+	run->silence_ms += slice_ms(run);
 	if (!crew_is_well(run))
 		return false;
 	if (run->silence_ms >= HANG_AFTER_MS)
 		return fail(run, "no result came any more", 0);
-	if (run->plan->transport->redelivers || !run->all_queued ||
-	    run->silence_ms % RETRY_AFTER_MS != 0)
+	if (run->plan->transport->redelivers || !run->all_queued || run->silence_ms < run->retry_at_ms)
 		return true;
+	run->retry_at_ms = run->silence_ms + RETRY_AFTER_MS;
 	const int err = requeue_missing(run);
 
 	return err == 0 || fail(run, "chunks cannot be queued again", err);
@@ -222,7 +231,7 @@ static bool collect_one(struct run *run)
 {
 	const struct transport *transport = run->plan->transport;
 	struct delivery delivery;
-	const int err = transport->take(&run->crew.results, &delivery, SLICE_MS);
+	const int err = transport->take(&run->crew.results, &delivery, slice_ms(run));
 
 	stop_if_asked(run);
 	if (err == ETIMEDOUT)
@@ -232,6 +241,7 @@ static bool collect_one(struct run *run)
 	if (err != 0)
 		return fail(run, "results cannot be received", err);
 	run->silence_ms = 0;
+	run->retry_at_ms = RETRY_AFTER_MS;
 	if (!account(run, &delivery))
 		return false;
 	const int done = transport->done(&run->crew.results, &delivery);
@@ -244,7 +254,7 @@ static bool collect(struct run *run)
 	while (!run->all_queued || run->outcome->counted < run->outcome->chunks) {
 		if (!collect_one(run))
 			return false;
-		maybe_kill_one(run);
+		maybe_have_an_accident(run);
 		progress_at(run->outcome->bytes);
 	}
 	return true;
@@ -269,7 +279,7 @@ static void read_usage(double *cpu_seconds, uint64_t *switches)
 
 bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 {
-	struct run run = {.plan = plan, .outcome = outcome};
+	struct run run = {.plan = plan, .outcome = outcome, .retry_at_ms = RETRY_AFTER_MS};
 	double cpu_before;
 	uint64_t switches_before;
 
@@ -278,6 +288,9 @@ bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 	run.crew.transport = plan->transport;
 	run.crew.corpus = plan->corpus;
 	run.crew.workers = plan->workers;
+	run.crew.halt_at_once =
+		plan->kill_one && plan->workers >= 2 && plan->corpus->bytes < HALFWAY_FROM;
+	run.accident_ordered = run.crew.halt_at_once;
 	read_usage(&cpu_before, &switches_before);
 	run.started = now_seconds();
 	const int err = crew_start(&run.crew, plan->depth, plan->message_bytes);

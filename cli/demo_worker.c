@@ -6,6 +6,7 @@
 // the last step it leaves a chunk that is counted again, so a chunk may be counted twice and is never
 // forgotten; the parent drops the second result by the chunk's id.
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,9 +103,16 @@ struct workplace {
 	char *message;
 };
 
+// The accident that the parent has ordered happens to whoever comes here first.
+static void maybe_halt(struct office *office)
+{
+	if (office->halt && atomic_exchange(&office->halt, 0) == 1)
+		raise(SIGSTOP);
+}
+
 static int work_on(struct workplace *place, const struct delivery *delivery, uint32_t id)
 {
-	struct desk *desk = &place->crew->desk[place->worker];
+	struct desk *desk = &place->crew->office->desk[place->worker];
 	const size_t bytes = delivery->size - sizeof(struct job);
 	const struct result head = {
 		.kind = RESULT_COUNTS, .id = id, .bytes = (uint32_t)bytes, .worker = place->worker};
@@ -112,6 +120,7 @@ static int work_on(struct workplace *place, const struct delivery *delivery, uin
 	desk->counting = id + 1;
 	words_clear(&place->words);
 	words_count(&place->words, delivery->data + sizeof(struct job), bytes);
+	maybe_halt(place->crew->office);
 	const size_t size = pack(&place->words, &head, place->message);
 
 	desk->counting = 0;

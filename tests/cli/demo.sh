@@ -75,6 +75,13 @@ no_text_is_refused() {
 	has "$error" "no text"
 }
 
+even_the_only_chunk_survives_its_worker() {
+	echo "a little text" >"$work/text"
+	ph demo --no-race "$work/text" >"$work/got"
+	has "$(cat "$work/got")" "killed by SIGKILL"
+	has "$(cat "$work/got")" "1 chunks queued, 1 counted once each, 1 delivered again"
+}
+
 one_worker_does_it_alone() {
 	make_text "$work/text"
 	ph demo --no-race --workers 1 "$work/text" >"$work/got"
@@ -120,6 +127,7 @@ run_tests \
 	odd_files_are_counted_right \
 	what_cannot_be_read_is_refused_or_left_out_as_told \
 	no_text_is_refused \
+	even_the_only_chunk_survives_its_worker \
 	one_worker_does_it_alone \
 	the_race_names_both_and_the_kernel_may_be_missing \
 	an_interrupted_demo_ends_its_processes
