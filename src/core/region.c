@@ -67,15 +67,26 @@ static int reserve(int fd, size_t bytes)
 static int map(struct phi_region *r, int prot)
 {
 	int populate = r->bytes <= POPULATE_UP_TO && (prot & PROT_WRITE) ? MAP_POPULATE : 0;
+	struct stat st;
+	if (fstat(r->fd, &st) != 0)
+		return -errno;
 	void *base = mmap(NULL, r->bytes, prot, MAP_SHARED | populate, r->fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
+	r->device = st.st_dev;
+	r->inode = st.st_ino;
 	r->base = base;
 	r->damaged = 0;
 	int e = phi_guard_add(base, r->bytes, &r->damaged);
 	if (e < 0)
 		munmap(base, r->bytes);
 	return e;
+}
+
+bool phi_region_has_fd(const struct phi_region *r, int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && st.st_dev == r->device && st.st_ino == r->inode;
 }
 
 void phi_region_unmap(struct phi_region *r)

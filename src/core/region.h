@@ -17,6 +17,7 @@ struct phi_region {
 	int fd; // O_CLOEXEC; its open file description carries the locks of core/life.h
 	struct phi_region_header header; // private copy, checked
 	uint32_t damaged;                // set by the SIGBUS guard
+	uint64_t device, inode;          // of the file: a program may close and reuse our number
 };
 
 struct phi_region_plan {
@@ -40,6 +41,9 @@ int phi_region_create(struct phi_region *r, int dir, const char *file,
 // `name` NULL accepts any. With `observe`, read permission is enough and the mapping is read-only.
 int phi_region_open(struct phi_region *r, int dir, const char *file, enum phi_kind kind,
 		    uint32_t layout, const char *name, bool observe);
+
+// Whether the number `fd` still leads to this region's file.
+bool phi_region_has_fd(const struct phi_region *r, int fd);
 
 // Unmap; the descriptor is left to the caller.
 void phi_region_unmap(struct phi_region *r);

@@ -28,7 +28,7 @@ static void forked(struct phi_handle *h)
 	pthread_mutex_init(&q->change, NULL);
 	phi_mq_watches_forget(q);
 	// Loans and their sign of life stay with the parent; the child must not keep it alive.
-	int r = phi_life_reopen(q->region.fd);
+	int r = phi_region_has_fd(&q->region, q->region.fd) ? phi_life_reopen(q->region.fd) : -EBADF;
 	if (r == 0)
 		r = phi_life_attach(q->region.fd);
 	q->holder = r < 0 ? -2 : -1;
@@ -173,7 +173,6 @@ int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_size
 	struct mq_queue *q = calloc(1, sizeof *q);
 	if (q == NULL)
 		return -ENOMEM;
-	phi_lock_prepare();
 	int dir = phi_namespace_open();
 	int r = dir < 0 ? dir : open_or_create(q, dir, name, oflag, mode, sizes);
 	if (dir >= 0)
@@ -224,7 +223,8 @@ int phi_mq_close(int fd)
 	phi_region_unmap(&q->region);
 	if (q->fifo_is_public)
 		close(q->handle.fd);
-	close(q->region.fd);
+	if (phi_region_has_fd(&q->region, q->region.fd))
+		close(q->region.fd);
 	pthread_mutex_destroy(&q->change);
 	free(q);
 	return 0;

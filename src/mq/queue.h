@@ -35,6 +35,28 @@ struct mq_geometry {
 
 struct mq_watch;
 
+// When to look at the clock for the time of the last operation, which is for display only: always,
+// but in a burst (no tick of the coarse clock between two looks) only every MQ_STAMP_EVERY times.
+#define MQ_STAMP_EVERY 8
+
+struct mq_stamp {
+	uint32_t skip;
+	uint64_t last_ns;
+};
+
+static inline void phi_mq_stamp(struct mq_stamp *s, uint64_t *time)
+{
+	uint32_t skip = load_relaxed_u32(&s->skip);
+	if (skip > 0) {
+		store_relaxed_u32(&s->skip, skip - 1);
+		return;
+	}
+	uint64_t now = (uint64_t)phi_now_coarse_ns();
+	store_relaxed_u32(&s->skip, now == load_relaxed_u64(&s->last_ns) ? MQ_STAMP_EVERY - 1 : 0);
+	store_relaxed_u64(&s->last_ns, now);
+	store_relaxed_u64(time, now);
+}
+
 struct mq_queue {
 	struct phi_handle handle;
 	struct mq_control *c;
@@ -45,6 +67,7 @@ struct mq_queue {
 	struct mq_geometry g;
 	bool can_send, can_receive;
 	struct phi_spin rx_spin, tx_spin;
+	struct mq_stamp rx_stamp, tx_stamp;
 	struct phi_region region;
 	pthread_mutex_t change; // guards what follows: rare operations of this process
 	int holder;             // our number as a holder, -1 = none

@@ -88,7 +88,7 @@ static void leave_traces(struct mq_op *op)
 	struct mq_control *c = op->q->c;
 	store_relaxed_u32(&c->rx_cpu, phi_cpu());
 	store_relaxed_i32(&c->rx_pid, op->hold.self->pid);
-	store_relaxed_u64(&c->rx_time, (uint64_t)phi_now_coarse_ns());
+	phi_mq_stamp(&op->q->rx_stamp, &c->rx_time);
 }
 
 int phi_mq_commit_receive(struct mq_op *op, uint32_t slot, struct mq_owed *owed)
@@ -123,7 +123,7 @@ struct receiving {
 	unsigned *prio;
 };
 
-static int64_t try_receive(struct mq_op *op, void *arg)
+__attribute__((flatten)) static int64_t try_receive(struct mq_op *op, void *arg)
 {
 	const struct receiving *m = arg;
 	struct mq_pick p;

@@ -36,7 +36,7 @@ static void leave_traces(struct mq_op *op)
 	struct mq_control *c = op->q->c;
 	store_relaxed_u32(&c->tx_cpu, phi_cpu());
 	store_relaxed_i32(&c->tx_pid, op->hold.self->pid);
-	store_relaxed_u64(&c->tx_time, (uint64_t)phi_now_coarse_ns());
+	phi_mq_stamp(&op->q->tx_stamp, &c->tx_time);
 }
 
 int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed)
@@ -58,7 +58,7 @@ struct sending {
 	unsigned prio;
 };
 
-static int64_t try_send(struct mq_op *op, void *arg)
+__attribute__((flatten)) static int64_t try_send(struct mq_op *op, void *arg)
 {
 	const struct sending *m = arg;
 	struct mq_owed owed;

@@ -206,7 +206,8 @@ static int switch_to_one_lock(struct mq_op *op)
 int phi_mq_tokens_polled(struct phi_handle *h)
 {
 	struct mq_queue *q = (struct mq_queue *)h;
-	if (q->fifo_is_public)
+	// A number that was the queue's, closed behind our back and used again, is not ours to touch.
+	if (q->fifo_is_public || !phi_region_has_fd(&q->region, q->region.fd))
 		return 0;
 	struct mq_op op;
 	phi_mq_begin(&op, q);

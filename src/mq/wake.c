@@ -264,6 +264,8 @@ static int64_t look_and_sleep(struct mq_op *op, enum mq_side which, mq_attempt *
 int64_t phi_mq_block(struct mq_op *op, enum mq_side which, mq_attempt *attempt, void *arg)
 {
 	op->deadline = phi_deadline(op->clock, op->abstime);
+	store_relaxed_u32(&op->q->rx_stamp.skip, 0);
+	store_relaxed_u32(&op->q->tx_stamp.skip, 0);
 	int64_t r = look_and_sleep(op, which, attempt, arg);
 	// A sentinel leaves: the loans need another.
 	if (op->sentinel && load_relaxed_u32(&op->q->c->loans) != 0)

@@ -40,37 +40,17 @@ bool phi_tid_dead(uint32_t tid)
 	return n == 1 && (p.revents & POLLIN);
 }
 
-#define MEMBARRIER_GLOBAL_EXPEDITED (1 << 1)
-#define MEMBARRIER_REGISTER_GLOBAL_EXPEDITED (1 << 2)
-
-bool phi_lock_waiters_fence;
-
-void phi_lock_prepare(void)
-{
-	if (!phi_lock_waiters_fence &&
-	    syscall(SYS_membarrier, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0)
-		phi_lock_waiters_fence = true;
-}
-
-// The waiter's half of LOCK_WAITERS. Where the kernel refuses it, a waiter may miss that the lock was
-// let go, and finds out at the end of a slice.
-static void fence_for_holders(void)
-{
-	fence_seq_cst();
-	syscall(SYS_membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0, 0);
-}
-
 // One attempt on the word as it stands: 1 taken, -EOWNERDEAD taken for repair, 0 held by `*seen`.
-static int attempt(struct phi_hold *h, struct phi_lock *lock, uint32_t *seen)
+static int attempt(struct phi_hold *h, struct phi_lock *lock, uint32_t sticky, uint32_t *seen)
 {
 	for (;;) {
 		uint32_t v = load_relaxed_u32(&lock->word);
 		*seen = v;
 		if (v & DIED) {
-			if (cas_acquire_u32(&lock->word, v, h->self->tid)) // LOCK_ACQ
+			if (cas_acquire_u32(&lock->word, v, h->self->tid | WAITERS)) // LOCK_ACQ
 				return -EOWNERDEAD;
 		} else if (TID(v) == 0) {
-			if (cas_acquire_u32(&lock->word, v, h->self->tid)) // LOCK_ACQ
+			if (cas_acquire_u32(&lock->word, v, h->self->tid | (v & WAITERS) | sticky))
 				return 1;
 		} else {
 			return 0;
@@ -81,16 +61,16 @@ static int attempt(struct phi_hold *h, struct phi_lock *lock, uint32_t *seen)
 static int spin_attempts(struct phi_hold *h, struct phi_lock *lock, uint32_t *seen)
 {
 	int rounds = phi_spin_pauses(LOCK_SPIN_NS);
-	int r = attempt(h, lock, seen);
+	int r = attempt(h, lock, 0, seen);
 	if (r == 0 && rounds == 0) {
 		// The holder cannot run while we do; let it, before going to sleep over 100 ns.
 		sched_yield();
-		r = attempt(h, lock, seen);
+		r = attempt(h, lock, 0, seen);
 	}
 	for (int i = 0; r == 0 && i < rounds; i++) {
 		cpu_relax();
 		if (TID(load_relaxed_u32(&lock->word)) == 0 || (load_relaxed_u32(&lock->word) & DIED))
-			r = attempt(h, lock, seen);
+			r = attempt(h, lock, 0, seen);
 	}
 	return r;
 }
@@ -101,29 +81,23 @@ static void declare_dead(struct phi_lock *lock, uint32_t v)
 	cas_acquire_u32(&lock->word, v, (v & WAITERS) | DIED);
 }
 
-// Announce ourselves, see that the owner `v` still holds, and sleep. 0 look again, -ETIMEDOUT.
-static int sleep_slice(struct phi_lock *lock, uint32_t v, int64_t slice)
-{
-	uint32_t n = add_acq_rel_u32(&lock->number, 1);
-	store_relaxed_u32(&lock->waiters, n != 0 ? n : 1);
-	fence_for_holders(); // LOCK_WAITERS
-	if (!(v & WAITERS) && !cas_acquire_u32(&lock->word, v, v | WAITERS))
-		return 0;
-	return phi_futex_wait(&lock->word, v | WAITERS, slice);
-}
-
 static int sleep_for(struct phi_hold *h, struct phi_lock *lock, int64_t patience_ns)
 {
 	int64_t begin = phi_now_ns();
 	int64_t slice = SLICE_MIN_NS;
+	uint32_t sticky = 0; // once we slept, others may sleep as well
 	for (;;) {
 		uint32_t v;
-		int r = attempt(h, lock, &v);
+		int r = attempt(h, lock, sticky, &v);
 		if (r != 0)
 			return r;
 		if (TID(v) == h->self->tid)
 			return -EDEADLK;
-		if (sleep_slice(lock, v, slice) != -ETIMEDOUT)
+		if (!(v & WAITERS) && !cas_acquire_u32(&lock->word, v, v | WAITERS))
+			continue;
+		r = phi_futex_wait(&lock->word, v | WAITERS, slice);
+		sticky = WAITERS;
+		if (r != -ETIMEDOUT)
 			continue;
 		if (phi_tid_dead(TID(v)))
 			declare_dead(lock, v | WAITERS);
@@ -152,11 +126,13 @@ static void delist(struct phi_hold *h)
 
 void phi_unlock_slow(struct phi_hold *h, struct phi_lock *lock)
 {
-	// `waiters` stays until a wake finds nobody: one that we wake may be killed before it takes the
-	// lock, and the lock taken by somebody who never saw a waiter.
-	uint32_t seen = load_relaxed_u32(&lock->waiters);
-	if (seen != 0 && phi_futex_wake(&lock->word, 1) == 0)
-		cas_acq_rel_u32(&lock->waiters, seen, 0);
+	// The word is TID, TID|WAITERS, or scribbled. WAITERS stays until a wake finds nobody: one that
+	// we wake may be killed, and the lock taken by somebody who never saw a waiter.
+	if (!cas_release_u32(&lock->word, h->self->tid, 0)) { // LOCK_REL
+		store_release_u32(&lock->word, WAITERS);
+		if (phi_futex_wake(&lock->word, 1) == 0 && cas_acquire_u32(&lock->word, WAITERS, 0))
+			phi_futex_wake(&lock->word, INT_MAX);
+	}
 	if (h->enlisted)
 		delist(h);
 }

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// The recoverable lock: two words in shared memory, no pointer in it, released by the kernel when its
+// The recoverable lock: 4 bytes in shared memory, no pointer in it, released by the kernel when its
 // holder dies. The states of the word are drawn in sync/layout.h; why the order of steps is what it
 // is, in docs/mq.md ("The locks"); tests/model/lock.pml checks it.
 //
 // A thread's `pending` (base/self.h) names the lock from before it tries until after it has let go, so:
 //
 //   it dies               the kernel finds in the word     and
-//   before the CAS        0                                wakes one waiter (ours may have been used up)
-//                         another's TID                    does nothing: that one will look at `waiters`
+//   before the CAS        0, or WAITERS                    wakes one waiter (ours may have been used up)
+//                         another's TID                    does nothing
 //   holding               its TID                          sets OWNER_DIED, wakes one waiter
-//   after the unlock      0                                wakes one waiter: the wake-up we still owed
-//
-// Letting go is a plain store and a plain load of `waiters`; what would have to be a fence between
-// them is made by the waiter instead: membarrier(2), which runs one on every CPU that runs us.
+//   after the unlock      0, or WAITERS                    wakes one waiter: the wake-up we still owed
 //
 // Pairs: LOCK_ACQ/LOCK_REL order everything the lock guards.
 #ifndef PHI_SYNC_LOCK_H
@@ -45,12 +42,6 @@ static inline void phi_leave(struct phi_hold *h)
 	phi_restore_pending(h->self, h->outer);
 }
 
-// Whether this process has asked for waiters' fences; else it makes its own. Set by phi_lock_prepare.
-extern bool phi_lock_waiters_fence;
-
-// To be called before the first use of a lock in a process.
-void phi_lock_prepare(void);
-
 int phi_lock_slow(struct phi_hold *h, struct phi_lock *lock, int64_t patience_ns);
 void phi_unlock_slow(struct phi_hold *h, struct phi_lock *lock);
 
@@ -68,11 +59,7 @@ static inline int phi_lock_take(struct phi_hold *h, struct phi_lock *lock, int64
 // Let go. `pending` stays on the lock (or, on duty, on the deathword) until phi_leave or the next take.
 static inline void phi_lock_drop(struct phi_hold *h, struct phi_lock *lock)
 {
-	store_release_u32(&lock->word, 0); // LOCK_REL
-	compiler_barrier();
-	if (__builtin_expect(!phi_lock_waiters_fence, 0))
-		fence_seq_cst();
-	if (__builtin_expect(h->enlisted || load_relaxed_u32(&lock->waiters) != 0, 0)) // LOCK_WAITERS
+	if (__builtin_expect(h->enlisted || !cas_release_u32(&lock->word, h->self->tid, 0), 0)) // LOCK_REL
 		phi_unlock_slow(h, lock);
 }
 
