@@ -137,7 +137,7 @@ static bool read_name(int dir, const char *file, char name[QUEUE_NAME_MAX])
 	close(fd);
 	if (n != (ssize_t)sizeof header || header.magic != PHI_REGION_MAGIC)
 		return false;
-	snprintf(name, QUEUE_NAME_MAX, "%.*s", (int)sizeof header.name, header.name);
+	snprintf(name, QUEUE_NAME_MAX, "/%.*s", (int)sizeof header.name, header.name);
 	return phi_name_to_file(QUEUE_PREFIX, name, made) == 0 && strcmp(made, file) == 0;
 }
 

@@ -58,10 +58,13 @@ names_that_no_queue_can_have_are_usage_errors() {
 }
 
 long_names_are_listed_whole() {
-	long=$(printf '%0250d' 7)
-	ph mk "$long"
-	same "/$long" "$(ph ls --names)"
-	ph rm "$long"
+	for length in 200 252 253 255; do
+		long=$(printf "%0${length}d" 7)
+		ph mk "$long"
+		same "/$long" "$(ph ls --names)"
+		has "$(ph info "$long")" "/$long"
+		ph rm "$long"
+	done
 }
 
 rm_removes_all_it_can_and_tells_of_the_rest() {
