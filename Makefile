@@ -20,7 +20,7 @@ PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
 .PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
-	check-layers check-musl check-aarch64 check-fuzz check-model bench install clean help
+	check-layers check-musl check-musl-static check-aarch64 check-fuzz check-model bench install clean help
 
 all: ## the library, shared and static, and the command
 	@tools/need $(BASICS)
@@ -43,7 +43,7 @@ check: programs ## every test, with short runs of the long ones; musl and aarch6
 check-asan check-ubsan check-tsan: check-%: ## the tests under a sanitizer
 	@$(VARIANT) $* $(OUT)/$*
 
-check-musl check-aarch64: check-%: ## the tests on another C library, on another machine
+check-musl check-musl-static check-aarch64: check-%: ## the tests on another C library, on another machine
 	@$(VARIANT) $* $(OUT)/$*
 
 check-kill: programs ## the full kill sweep: killed at every instruction boundary

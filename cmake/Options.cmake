@@ -45,9 +45,10 @@ if(CMAKE_C_COMPILER MATCHES "musl-gcc$")
 		"SHELL:-idirafter /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu")
 endif()
 
-# PH_NATIVE: an ordinary build, not for another machine and not instrumented.
+# PH_NATIVE: an ordinary build, for this machine and its C library, and not instrumented.
 set(PH_NATIVE OFF)
-if(PH_SHARED AND NOT POSTHASTE_SANITIZE AND NOT CMAKE_CROSSCOMPILING)
+if(PH_SHARED AND NOT POSTHASTE_SANITIZE AND NOT CMAKE_CROSSCOMPILING
+	AND NOT CMAKE_C_COMPILER MATCHES "musl-gcc$")
 	set(PH_NATIVE ON)
 endif()
 

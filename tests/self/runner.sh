@@ -7,6 +7,8 @@ set -u
 bad=$1
 passed=0
 failed=0
+except=$(mktemp)
+trap 'rm -f "$except"' EXIT
 
 # expect TEST STATUS TEXT: the run ends with STATUS and prints TEXT.
 expect()
@@ -39,6 +41,12 @@ expect leaked_mapping 1 'leaked mapping'
 expect crash 1 'FAIL crash'
 expect 'hang' 1 'hangs, killed after 1 s'
 expect no_such_test 2 '0 passed, 0 failed'
+
+printf '%s\n' '# a comment' 'crash it is to crash' >"$except"
+TEST_EXCEPT=$except
+export TEST_EXCEPT
+expect crash 0 'SKIP crash (0 ms): it is to crash'
+expect hang_with_a_child 1 'hangs, killed after 1 s'
 
 # What a hanging test started must be gone with it.
 leftovers=0
