@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "payload.h"
@@ -176,8 +177,9 @@ static int receive_all(struct receiving *receiving)
 	struct batch batch;
 	int status = STATUS_DONE;
 
-	progress_begin("receiving", "messages",
-	               receiving->wanted == UINT64_MAX ? 0 : receiving->wanted);
+	if (isatty(STDOUT_FILENO) != 1)
+		progress_begin("receiving", "messages",
+		               receiving->wanted == UINT64_MAX ? 0 : receiving->wanted);
 	while (status == STATUS_DONE && receiving->taken < receiving->wanted) {
 		const int err = fill(receiving, &batch);
 

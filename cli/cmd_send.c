@@ -118,7 +118,8 @@ static int send_stdin(struct sending *sending)
 	int status = STATUS_DONE;
 
 	source_begin(&source, stdin, sending->framing, sending->name, sending->max_bytes);
-	progress_begin("sending", "messages", total);
+	if (isatty(STDIN_FILENO) != 1)
+		progress_begin("sending", "messages", total);
 	while (status == STATUS_DONE &&
 	       (stop_idle(true), result = source_next(&source)) != SOURCE_END) {
 		status = result == SOURCE_FAILED ? STATUS_REFUSED

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 // Begins a bar: "WHAT [#####.....] 50 %", or a plain count of UNIT when total is 0 (unknown). `what`
-// and `unit` must outlive the bar. One at a time.
+// and `unit` must outlive the bar. One at a time. Commands do not begin one while they print to, or
+// read from, a terminal.
 void progress_begin(const char *what, const char *unit, uint64_t total);
 void progress_at(uint64_t done);
 void progress_end(void);
