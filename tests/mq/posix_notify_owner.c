@@ -278,6 +278,31 @@ TEST(child_may_register_with_the_descriptor_it_inherits)
 	drop_queue(q);
 }
 
+static void register_after_the_drop(void *arg)
+{
+	mqd_t q = *(mqd_t *)arg;
+
+	CHECK_OK(register_none(q));
+	put(q, "works", 0);
+	expect(q, "works", 0);
+}
+
+static void drop_privileges_and_fork(void *arg)
+{
+	become_nobody();
+	test_join(test_fork(register_after_the_drop, arg));
+}
+
+// A daemon opens its queue as root, gives root up, and forks workers: they could not open it again.
+TEST(child_of_a_process_that_gave_up_privileges_may_register)
+{
+	if (geteuid() != 0)
+		SKIP("needs root to act as a second user");
+	mqd_t q = make_queue(1, SMALL);
+	test_join(test_fork(drop_privileges_and_fork, &q));
+	drop_queue(q);
+}
+
 TEST(event_that_is_not_valid_is_einval_and_registers_nothing)
 {
 	mqd_t q = make_queue(1, SMALL);
