@@ -347,3 +347,43 @@ TEST(a_forged_registration_does_not_make_a_sender_signal_a_bystander)
 	CHECK_OK(ph_mq_unlink(test_name()));
 	region_close(&r);
 }
+
+struct registrant {
+	struct bystander b;
+	mqd_t q;
+	atomic_int registered;
+};
+
+static void register_and_answer(void *arg)
+{
+	struct registrant *g = arg;
+	const struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	signal(SIGUSR1, SIG_IGN);
+	CHECK_OK(ph_mq_notify(g->q, &ev));
+	atomic_store(&g->registered, 1);
+	answer(&g->b);
+}
+
+static bool has_registered(void *arg)
+{
+	return atomic_load(&((struct registrant *)arg)->registered) != 0;
+}
+
+// Nor does a forged signal number kill the registrant itself.
+TEST(a_forged_registration_does_not_make_a_sender_kill_the_registrant)
+{
+	struct registrant *g = (struct registrant *)diaries_new(1);
+	struct region r;
+	g->q = make(test_name());
+	region_open(&r, test_name());
+	CHECK_OK(fchmod(r.fd, 0666));
+	g->b.pid = test_fork(register_and_answer, g);
+	test_wait_until(has_registered, g);
+	r.c->notice.signo = SIGKILL;
+	put(g->q, 0);
+	check_alive(&g->b);
+	test_kill(g->b.pid);
+	CHECK_OK(ph_mq_close(g->q));
+	CHECK_OK(ph_mq_unlink(test_name()));
+	region_close(&r);
+}

@@ -228,7 +228,7 @@ static void renew(struct victim *v)
 void victim_do_something(struct victim *v)
 {
 	const unsigned refused = atomic_load(&v->diary->refused);
-	const unsigned us = draw(v, 8) ? draw(v, 300) : 3000;
+	const unsigned us = v->hasty ? draw(v, 20) : draw(v, 8) ? draw(v, 300) : 3000;
 	switch (draw(v, 16)) {
 	case 0: do_peek(v); break;
 	case 1: do_reserve(v); break;

@@ -35,6 +35,7 @@ struct victim {
 	struct diary *diary;
 	struct ph_mq_loan borrowed, reserved;
 	bool has_borrowed, has_reserved;
+	bool hasty; // waits for a few microseconds at most
 	uint64_t random;
 };
 

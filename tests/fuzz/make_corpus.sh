@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# tests/fuzz/make_corpus.sh DIRECTORY - write the first inputs of the fuzzer, one for each kind of
+# instruction and mode (the format is told in mq_image.c). What the fuzzer found worth keeping stands in
+# corpus/mq.
+set -eu
+out=$1
+mkdir -p "$out"
+
+# seed NAME OCTAL...: a file of these bytes.
+seed()
+{
+	name=$1
+	shift
+	for byte in "$@"; do
+		# shellcheck disable=SC2059
+		printf "\\$byte"
+	done >"$out/$name"
+}
+
+calls='377 001 000 377 044 001 377 143 002 377 210 003 377 311 004 377 012 005 377 117 006'
+# shellcheck disable=SC2086
+{
+	seed calls 016 $calls $calls
+	seed calls-polled 056 $calls
+	seed calls-full 035 $calls
+	seed calls-deep 037 $calls $calls
+	seed field-adversarial 016 000 240 000 003 $calls 000 220 000 011 $calls
+	seed field-raw 016 200 240 000 001 002 003 004 $calls
+	seed field-wide 016 240 300 000 003 $calls
+	seed lock-words 016 200 077 000 377 377 377 077 $calls 200 177 000 000 000 000 100 $calls
+	seed overwrite 016 300 000 002 020 377 377 377 377 377 377 377 377 $calls
+	seed cut 016 320 000 020 $calls
+	seed cut-and-mended 056 321 000 012 $calls
+	seed punched 016 324 000 002 010 $calls
+}
