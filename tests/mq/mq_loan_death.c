@@ -5,6 +5,7 @@
 #include <posthaste/posix.h>
 
 #include "loan.h"
+#include "readiness.h"
 
 // What a child of a test is to take and how it tells that it has.
 struct holder {
@@ -132,6 +133,20 @@ TEST(killed_borrowers_message_is_there_for_calls_that_do_not_block)
 		}
 		CHECK_EQ(mq_timedreceive(q, buf, sizeof(buf), NULL, &past), 4);
 	}
+	drop_queue(q);
+}
+
+TEST(killed_borrowers_message_makes_the_queue_readable)
+{
+	struct holder *holder = share(sizeof(*holder));
+	mqd_t q = make_queue(2, SMALL);
+
+	expect_ready(q, POLLOUT);
+	put(q, "only", 3);
+	pid_t pid = start_holder(holder, 1, 0);
+	expect_ready(q, POLLOUT);
+	test_kill(pid);
+	expect_ready(q, POLLIN | POLLOUT);
 	drop_queue(q);
 }
 
