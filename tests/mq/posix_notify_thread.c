@@ -55,6 +55,27 @@ TEST(sigev_thread_runs_the_function_in_a_thread_with_the_value)
 	test_join(test_fork(be_called_in_a_thread, share(sizeof(struct call))));
 }
 
+static void register_as_soon_as_it_fired(void *arg)
+{
+	struct call *call = arg;
+
+	call->q = make_queue(2, SMALL);
+	for (int i = 1; i <= 100; i++) {
+		CHECK_OK(register_thread(call, note_call, NULL));
+		put(call->q, "fires", 0);
+		CHECK_OK(register_none(call->q));
+		CHECK_OK(mq_notify(call->q, NULL));
+		wait_count(&call->runs, i);
+		expect(call->q, "fires", 0);
+	}
+	drop_queue(call->q);
+}
+
+TEST(registration_is_free_though_the_thread_has_not_run_yet)
+{
+	test_join(test_fork(register_as_soon_as_it_fired, share(sizeof(struct call))));
+}
+
 static void note_stack(union sigval value)
 {
 	struct call *call = value.sival_ptr;
