@@ -13,10 +13,10 @@
 
 #define ATTEMPTS 1000
 
-static int set_lock(int fd, short type, int64_t byte)
+static int set_lock(int fd, int command, short type, int64_t byte)
 {
 	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
-	return fcntl(fd, F_OFD_SETLK, &l) != 0 ? -errno : 0;
+	return fcntl(fd, command, &l) != 0 ? -errno : 0;
 }
 
 static bool locked_by_other(int fd, int64_t byte)
@@ -35,7 +35,7 @@ uint64_t phi_life_pid_ns(void)
 int phi_life_attach(int fd)
 {
 	for (int i = 0; i < ATTEMPTS; i++) {
-		int e = set_lock(fd, F_RDLCK, PHI_LOCKBYTE_ATTACHED);
+		int e = set_lock(fd, F_OFD_SETLK, F_RDLCK, PHI_LOCKBYTE_ATTACHED);
 		if (e != -EAGAIN && e != -EACCES)
 			return e;
 		sched_yield();
@@ -47,7 +47,7 @@ int phi_life_attach_ns(int fd, uint64_t *ns)
 {
 	uint64_t mine = phi_life_pid_ns();
 	if (mine != 0 && load_relaxed_u64(ns) != mine) {
-		if (set_lock(fd, F_WRLCK, PHI_LOCKBYTE_ATTACHED) < 0 && load_relaxed_u64(ns) != mine)
+		if (set_lock(fd, F_OFD_SETLK, F_WRLCK, PHI_LOCKBYTE_ATTACHED) < 0 && load_relaxed_u64(ns) != mine)
 			return -EXDEV;
 		store_relaxed_u64(ns, mine);
 	}
@@ -59,17 +59,13 @@ bool phi_life_attached(int fd)
 	return locked_by_other(fd, PHI_LOCKBYTE_ATTACHED);
 }
 
-int phi_life_claim(int fd)
+int phi_life_claim(int fd, bool by_process)
 {
+	int command = by_process ? F_SETLK : F_OFD_SETLK;
 	for (int i = 0; i < PHI_HOLDERS; i++)
-		if (set_lock(fd, F_WRLCK, PHI_LOCKBYTE_HOLDER + i) == 0)
+		if (set_lock(fd, command, F_WRLCK, PHI_LOCKBYTE_HOLDER + i) == 0)
 			return i;
 	return -ENOBUFS;
-}
-
-void phi_life_disclaim(int fd, int holder)
-{
-	set_lock(fd, F_UNLCK, PHI_LOCKBYTE_HOLDER + holder);
 }
 
 bool phi_life_holder(int fd, uint32_t holder)

@@ -23,9 +23,9 @@ int phi_life_attach_ns(int fd, uint64_t *ns);
 // Whether any open is attached, other than this one.
 bool phi_life_attached(int fd);
 
-// Become a holder: its number, or -ENOBUFS.
-int phi_life_claim(int fd);
-void phi_life_disclaim(int fd, int holder);
+// Become a holder: its number, or -ENOBUFS. With `by_process` the lock is the process's instead of the
+// open's: for a child that could not get an open of its own (it gave up the right to).
+int phi_life_claim(int fd, bool by_process);
 
 // Whether the holder lives. `fd` is not the holder's own open.
 bool phi_life_holder(int fd, uint32_t holder);

@@ -36,7 +36,7 @@
 #define MQ_BLOCK_PRIORITIES 128
 #define MQ_BLOCKS_MAX (MQ_PRIORITIES / MQ_BLOCK_PRIORITIES)
 
-// Guards: S = under the send lock, R = under the receive lock, A = atomic, I = immutable,
+// Guards: S = under the send lock, R = under the receive lock, N = under the notice lock, A = atomic, I = immutable,
 // D = diagnostic (anybody writes, nobody relies on it). In one-lock mode (`polled`, see docs/mq.md) the
 // send lock stands for both.
 
@@ -83,41 +83,33 @@ struct mq_sleeper {
 };
 
 #define MQ_SLEEPERS 128
+#define MQ_DUES 8
 
-// The registration of mq_notify. The state word also carries the registrant's holder number and a
-// generation: generation << 17 | holder << 4 | state.
+// The registration of mq_notify. Guard: N, the lock beside it. The state word also carries the
+// registrant's holder number and a generation: generation << 15 | holder << 2 | state.
 //
-//   IDLE --register (CAS)--> SETUP --> ARMED --arrival (CAS)--> FIRED --> IDLE       sender delivered
-//                                                               FIRED --> HANDED     it may not
-//                                      HANDED --registrant's thread (CAS)--> IDLE    which delivers
-//   SETUP, ARMED, HANDED of a dead holder --who registers next (CAS)--> SETUP
-//   FIRED of a dead sender --registrant's thread (CAS)--> IDLE, and delivers
+//   IDLE --register--> ARMED --arrival--> IDLE      the sender delivered, or there is nothing to deliver
+//                      ARMED --arrival--> HANDED    the sender may not: the registrant's thread shall
+//                                         HANDED --registrant's thread--> IDLE, and delivers
+//   ARMED, HANDED of a dead holder --register--> ARMED
 struct mq_notice {
-	uint32_t state;     // A
-	int32_t pid;        // SETUP-owner  whose registration
-	uint32_t how;       // SETUP-owner  SIGEV_*
-	int32_t signo;      // SETUP-owner
-	int32_t from_pid;   // FIRED-owner  who sent
-	uint32_t from_uid;  // FIRED-owner
-	uint32_t from_tid;  // FIRED-owner
-	uint32_t pad;
-	uint64_t value;     // SETUP-owner
-	uint64_t pad2[3];
+	uint32_t state;    // N to write, A to read
+	int32_t pid;       // N   whose registration
+	uint32_t how;      // N   SIGEV_*
+	int32_t signo;     // N
+	uint64_t value;    // N
+	int32_t from_pid;  // N   who sent, where HANDED
+	uint32_t from_uid; // N
+	uint64_t pad[4];
 };
 
-enum mq_notice_state {
-	MQ_NOTICE_IDLE,
-	MQ_NOTICE_SETUP,
-	MQ_NOTICE_ARMED,
-	MQ_NOTICE_FIRED,
-	MQ_NOTICE_HANDED,
-};
+enum mq_notice_state { MQ_NOTICE_IDLE, MQ_NOTICE_ARMED, MQ_NOTICE_HANDED };
 
-#define MQ_NOTICE_STATE(w) ((enum mq_notice_state)((w)&15))
-#define MQ_NOTICE_HOLDER(w) ((w) >> 4 & 0x1fff)
-#define MQ_NOTICE_SAME(w, state) (((w) & ~UINT32_C(15)) | (uint32_t)(state))
-#define MQ_NOTICE_NEXT(w, holder, state)                                                           \
-	((((w) >> 17) + 1) << 17 | (uint32_t)(holder) << 4 | (uint32_t)(state))
+#define MQ_NOTICE_STATE(w) ((enum mq_notice_state)((w)&3))
+#define MQ_NOTICE_HOLDER(w) ((w) >> 2 & 0x1fff)
+#define MQ_NOTICE_SAME(w, state) (((w) & ~UINT32_C(3)) | (uint32_t)(state))
+#define MQ_NOTICE_NEXT(w, holder, state) \
+	((((w) >> 15) + 1) << 15 | (uint32_t)(holder) << 2 | (uint32_t)(state))
 
 struct mq_control {
 	// Line 0: written when somebody goes to sleep or registers, read by every operation.
@@ -127,17 +119,17 @@ struct mq_control {
 	uint32_t polled;    // A   1: one-lock mode, the poll tokens are kept exact; set under R
 	uint32_t watched;   // A   not 0: a registration or subscribers may exist
 	uint32_t deathword; // I   0 for ever; sleepers also wait here, see sync/wait.h
-	uint32_t loans;     // R   borrow records [0, loans) may be in use: somebody has to look after them
+	uint32_t loans; // R   borrow records [0, loans) may be in use: somebody has to look after them
 	uint32_t pad0[9];
 
 	// Line 1: the send lock. guarded64: free_tail as last seen by a sender.
 	struct phi_lock send;
 
 	// Line 2: the senders' cursor. [head, tail) is sent and not yet indexed.
-	uint64_t tail;      // S to write, A to read. One store of it commits a message.
-	uint32_t tx_cpu;    // D
-	int32_t tx_pid;     // D
-	uint64_t tx_time;   // D   CLOCK_MONOTONIC_COARSE, ns
+	uint64_t tail;    // S to write, A to read. One store of it commits a message.
+	uint32_t tx_cpu;  // D
+	int32_t tx_pid;   // D
+	uint64_t tx_time; // D   CLOCK_MONOTONIC_COARSE, ns
 	uint32_t pad2[10];
 
 	// Line 3: the receive lock. guarded64: head; guarded32: messages in the index.
@@ -151,18 +143,20 @@ struct mq_control {
 	uint32_t pad4[10];
 
 	// Line 5: event words, bumped to ring.
-	uint32_t rx_event;     // A   receivers sleep here
-	uint32_t tx_event;     // A   senders sleep here
-	uint32_t note_event;   // A   the notifying threads sleep here
-	uint32_t generation;   // A   feeds rx_asleep and tx_asleep
-	uint32_t borrowed;     // R   messages borrowed, recounted on repair
-	uint32_t tokens;       // S   the poll tokens as last left: bytes in the fifo
-	uint32_t pad5[10];
+	uint32_t rx_event;   // A   receivers sleep here
+	uint32_t tx_event;   // A   senders sleep here
+	uint32_t note_event; // A   the notifying threads sleep here
+	uint32_t generation; // A   feeds rx_asleep and tx_asleep
+	uint32_t borrowed;   // R   messages borrowed, recounted on repair
+	uint32_t tokens;     // S   the poll tokens as last left: bytes in the fifo
+	uint32_t due[MQ_DUES]; // A   tids of senders that may owe a notification, noted under S
+	uint32_t pad5[2];
 
 	// Lines 6, 7
 	struct mq_swap swap;
 	uint64_t top[MQ_BLOCKS_MAX / 64]; // R   which blocks of 128 priorities are in use
 	struct mq_notice notice;
+	struct phi_lock notice_lock; // N
 
 	uint16_t block_of[MQ_BLOCKS_MAX]; // R   top-level index: block number, valid where top says so
 	uint64_t block_free[MQ_BLOCKS_MAX / 64]; // R   which blocks are free
@@ -194,7 +188,7 @@ _Static_assert(sizeof(struct mq_block) == 528, "block size");
 // A slot's head; the payload follows. Written by whoever owns the slot before the commit.
 struct mq_slot {
 	uint64_t seq;      // position + 1; 0 = never a message. Queued if 0 < seq <= tail, outside the
-	                   // free window, and not borrowed: all that repair needs to know.
+					   // free window, and not borrowed: all that repair needs to know.
 	uint64_t prio_len; // priority << 48 | length in bytes
 };
 

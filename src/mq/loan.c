@@ -81,7 +81,7 @@ static int return_borrows(struct mq_op *op, owner_test *test, uint32_t arg)
 	if (r < 0)
 		return r;
 	int n = 0;
-	phi_lock_to_duty(&op->hold, op->held, &q->c->deathword);
+	phi_mq_comes_back(op);
 	for (int i = 0; i < MQ_BORROWS; i++) {
 		uint32_t owner = load_relaxed_u32(&q->c->borrow[i].owner);
 		if (owner != 0 && test(q, owner, arg)) {
@@ -118,14 +118,14 @@ int phi_mq_holder(struct mq_queue *q)
 	pthread_mutex_lock(&q->change);
 	int h = q->holder;
 	if (h == -1) {
-		h = phi_life_claim(q->region.fd);
+		h = phi_life_claim(q->region.fd, q->shares_open);
 		if (h >= 0) {
 			struct mq_op op;
 			phi_mq_begin(&op, q);
 			op.nonblock = true;
 			op.abstime = NULL;
 			free_spares_of(q, (uint32_t)h + 1);
-			phi_mq_notice_drop(q, (uint32_t)h);
+			phi_mq_notice_drop(&op, (uint32_t)h);
 			int r = return_borrows(&op, owned_by, (uint32_t)h + 1);
 			phi_mq_end(&op, 0);
 			if (r < 0)
@@ -135,7 +135,7 @@ int phi_mq_holder(struct mq_queue *q)
 		}
 	}
 	pthread_mutex_unlock(&q->change);
-	return h == -2 ? -EACCES : h;
+	return h;
 }
 
 static int claim_spare(struct mq_queue *q, uint32_t owner, struct ph_mq_loan *loan)
@@ -388,7 +388,7 @@ static int cancel_borrow(struct mq_op *op, struct ph_mq_loan *loan)
 	int r = lock_and_find(op, loan, &b, &slot);
 	if (r < 0)
 		return r;
-	phi_lock_to_duty(&op->hold, op->held, &op->q->c->deathword);
+	phi_mq_comes_back(op);
 	clear_record(op->q, b);
 	op->q->c->borrowed--;
 	compiler_barrier();

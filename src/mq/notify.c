@@ -27,20 +27,19 @@
 #endif
 
 #define WATCH_STACK_BYTES (256 << 10)
-#define WATCH_FIRED_NS 10000000 // how often to look whether a sender that is delivering lives
-#define SETTLE_NS 100000
-#define SETTLE_ROUNDS 1000
+#define WATCH_UNDECIDED_NS 10000000 // how often to look at a sender that may be delivering
 #define SIGNALS 64
 
 struct mq_watch {
 	struct mq_queue *q;
 	struct sigevent event;
-	sigset_t mask; // of the thread that registered, for SIGEV_THREAD
-	bool once;     // the registration; else a subscription
+	sigset_t mask;   // of the thread that registered, for SIGEV_THREAD
+	bool once;       // the registration; else a subscription
 	uint32_t notice; // the registration's state word, when armed
 	int number;
 	uint32_t stop, done;
 	uint32_t seen_event;
+	bool undecided; // a living sender may be about to deliver
 	uint64_t seen_tail;
 	pthread_t thread;
 	struct mq_watch *next;
@@ -84,7 +83,7 @@ static void call_in_thread(const struct mq_watch *w)
 	pthread_t t;
 	if (c == NULL)
 		return;
-	*c = (struct call){ w->event.sigev_notify_function, w->event.sigev_value, w->mask };
+	*c = (struct call){w->event.sigev_notify_function, w->event.sigev_value, w->mask};
 	if (pthread_create(&t, w->event.sigev_notify_attributes, run_call, c) != 0) {
 		free(c);
 		return;
@@ -97,8 +96,8 @@ static void deliver(const struct mq_watch *w, struct sender from)
 	if (w->event.sigev_notify == SIGEV_THREAD) {
 		call_in_thread(w);
 	} else {
-		siginfo_t info = make_info(w->event.sigev_signo, from,
-					   (uintptr_t)w->event.sigev_value.sival_ptr);
+		siginfo_t info =
+			make_info(w->event.sigev_signo, from, (uintptr_t)w->event.sigev_value.sival_ptr);
 		syscall(SYS_rt_sigqueueinfo, getpid(), info.si_signo, &info);
 	}
 }
@@ -108,7 +107,7 @@ static void deliver(const struct mq_watch *w, struct sender from)
 // Queue the registrant's signal in its process. The pid is only used once the kernel has said, with
 // the pidfd in hand, that the registrant still lives. False: it is the registrant's to do.
 static bool signal_registrant(struct mq_queue *q, uint32_t holder, const struct mq_notice *n,
-			      struct sender from)
+                              struct sender from)
 {
 	siginfo_t info = make_info(load_relaxed_i32(&n->signo), from, load_relaxed_u64(&n->value));
 	if (info.si_signo < 0 || info.si_signo > SIGNALS)
@@ -123,25 +122,48 @@ static bool signal_registrant(struct mq_queue *q, uint32_t holder, const struct 
 	return done;
 }
 
-static void fire(struct mq_op *op, uint32_t armed)
+// The notice lock is taken on duty: who dies inside leaves a registration for which its thread, woken
+// through the deathword, looks itself. 0 or -errno.
+static int lock_notice(struct mq_op *op)
+{
+	struct mq_control *c = op->q->c;
+	int r = phi_lock_take_on_duty(&op->hold, &c->notice_lock, &c->deathword, MQ_PATIENCE_NS);
+	return r == -EOWNERDEAD ? 0 : r; // each state is complete in one store
+}
+
+static void unlock_notice(struct mq_op *op)
+{
+	phi_lock_drop(&op->hold, &op->q->c->notice_lock);
+}
+
+static void set_state(struct mq_queue *q, uint32_t word)
+{
+	store_release_u32(&q->c->notice.state, word); // NOTICE
+}
+
+// Under N.
+static enum mq_notice_state fired(struct mq_op *op, uint32_t armed)
 {
 	struct mq_notice *n = &op->q->c->notice;
 	uint32_t how = load_relaxed_u32(&n->how);
-	if (how == SIGEV_NONE) {
-		cas_acq_rel_u32(&n->state, armed, MQ_NOTICE_SAME(armed, MQ_NOTICE_IDLE));
-		return;
-	}
-	uint32_t fired = MQ_NOTICE_SAME(armed, MQ_NOTICE_FIRED);
-	if (!cas_acq_rel_u32(&n->state, armed, fired))
-		return;
-	struct sender me = { op->hold.self->pid, getuid() };
+	struct sender me = {op->hold.self->pid, getuid()};
+	if (how == SIGEV_NONE)
+		return MQ_NOTICE_IDLE;
+	if (how == SIGEV_SIGNAL && signal_registrant(op->q, MQ_NOTICE_HOLDER(armed), n, me))
+		return MQ_NOTICE_IDLE;
 	store_relaxed_i32(&n->from_pid, me.pid);
 	store_relaxed_u32(&n->from_uid, me.uid);
-	store_relaxed_u32(&n->from_tid, op->hold.self->tid);
-	bool done = how == SIGEV_SIGNAL &&
-		    signal_registrant(op->q, MQ_NOTICE_HOLDER(armed), n, me);
-	cas_acq_rel_u32(&n->state, fired,
-			MQ_NOTICE_SAME(armed, done ? MQ_NOTICE_IDLE : MQ_NOTICE_HANDED));
+	return MQ_NOTICE_HANDED;
+}
+
+static void fire(struct mq_op *op)
+{
+	if (lock_notice(op) < 0)
+		return;
+	uint32_t w = load_relaxed_u32(&op->q->c->notice.state);
+	if (MQ_NOTICE_STATE(w) == MQ_NOTICE_ARMED)
+		set_state(op->q, MQ_NOTICE_SAME(w, fired(op, w)));
+	unlock_notice(op);
 }
 
 void phi_mq_arrived(struct mq_op *op, uint32_t watched, bool blocked)
@@ -149,73 +171,83 @@ void phi_mq_arrived(struct mq_op *op, uint32_t watched, bool blocked)
 	struct mq_control *c = op->q->c;
 	uint32_t state = load_acquire_u32(&c->notice.state); // NOTICE
 	if (MQ_NOTICE_STATE(state) == MQ_NOTICE_ARMED && !blocked)
-		fire(op, state);
-	int woken = phi_ring(&c->note_event, INT_MAX);
+		fire(op);
+	int woken = phi_wake(&c->note_event, INT_MAX);
 	if (woken == 0 && MQ_NOTICE_STATE(load_relaxed_u32(&c->notice.state)) == MQ_NOTICE_IDLE)
 		cas_acq_rel_u32(&c->watched, watched, 0);
 }
 
 // Receiver's side: the watching thread.
 
-// From here on senders ring. Under S, so that whoever commits later sees it. What was there before?
-static uint32_t announce_watch(struct mq_op *op)
+// From here on senders ring. Under S, so that whoever commits later sees it, and bumps the event after
+// we have read it. Was it off before?
+static bool announce_watch(struct mq_op *op, uint32_t *event)
 {
 	struct mq_control *c = op->q->c;
 	if (phi_mq_lock_send(op) < 0)
-		return 1;
+		return false;
 	uint32_t n = add_acq_rel_u32(&c->generation, 1);
 	uint32_t before = exchange_acq_rel_u32(&c->watched, n != 0 ? n : 1);
+	*event = load_relaxed_u32(&c->note_event);
 	phi_mq_unlock(op);
-	return before;
+	return before == 0;
 }
 
-static bool look_at_subscription(struct mq_watch *w, bool was_off)
+static bool look_at_subscription(struct mq_watch *w, uint32_t event, bool was_off)
 {
 	struct mq_control *c = w->q->c;
-	uint32_t event = load_acquire_u32(&c->note_event); // NOTE_EVENT
 	uint64_t tail = load_acquire_u64(&c->tail);        // TAIL
 	bool rung = event != w->seen_event && tail != w->seen_tail;
 	bool missed = was_off && tail != w->seen_tail && phi_mq_count(w->q) > 0;
-	w->seen_event = event;
+	if (tail != w->seen_tail) // a bump comes before its commit: keep it until then
+		w->seen_event = event;
 	w->seen_tail = tail;
 	if (rung || missed)
-		deliver(w, (struct sender){ load_relaxed_i32(&c->tx_pid), getuid() });
+		deliver(w, (struct sender){load_relaxed_i32(&c->tx_pid), getuid()});
 	return false;
 }
 
-// Deliver if the registration can be taken from the state `from`.
-static bool take_registration(struct mq_watch *w, uint32_t from)
+// Whether a sender died owing a notification; and whether a living one may be about to deliver.
+static bool sender_died(struct mq_watch *w)
 {
-	struct mq_notice *n = &w->q->c->notice;
-	struct sender s = { load_relaxed_i32(&n->from_pid), load_relaxed_u32(&n->from_uid) };
-	if (cas_acq_rel_u32(&n->state, from, MQ_NOTICE_SAME(from, MQ_NOTICE_IDLE)))
-		deliver(w, s);
-	return true;
+	bool died = false;
+	w->undecided = false;
+	for (int i = 0; i < MQ_DUES; i++) {
+		uint32_t *due = &w->q->c->due[i];
+		uint32_t tid = load_acquire_u32(due); // DUE
+		if (tid != 0 && phi_tid_dead(tid))
+			died |= cas_acq_rel_u32(due, tid, 0);
+		else if (tid != 0)
+			w->undecided = true;
+	}
+	return died;
 }
 
-// Whether the registration is over.
-static bool look_at_registration(struct mq_watch *w, bool by_death)
+static bool owed(struct mq_watch *w, enum mq_notice_state state)
 {
-	struct mq_control *c = w->q->c;
-	uint32_t state = load_acquire_u32(&c->notice.state); // NOTICE
-	if (MQ_NOTICE_SAME(state, 0) != MQ_NOTICE_SAME(w->notice, 0))
+	if (state == MQ_NOTICE_HANDED)
 		return true;
-	switch (MQ_NOTICE_STATE(state)) {
-	case MQ_NOTICE_SETUP:
+	return state == MQ_NOTICE_ARMED && sender_died(w) && phi_mq_count(w->q) > 0 &&
+	       load_acquire_u64(&w->q->c->tail) != w->seen_tail; // TAIL
+}
+
+// Whether the registration is over; if it is ours to deliver, do.
+static bool look_at_registration(struct mq_watch *w, struct mq_op *op)
+{
+	struct mq_notice *n = &w->q->c->notice;
+	if (lock_notice(op) < 0)
 		return false;
-	case MQ_NOTICE_ARMED: {
-		// Only a sender that died between its commit and the firing leaves this.
-		bool arrived = load_acquire_u64(&c->tail) != w->seen_tail && phi_mq_count(w->q) > 0;
-		return by_death && arrived && take_registration(w, state);
-	}
-	case MQ_NOTICE_FIRED:
-		return phi_tid_dead(load_relaxed_u32(&c->notice.from_tid)) &&
-		       take_registration(w, state);
-	case MQ_NOTICE_HANDED:
-		return take_registration(w, state);
-	default:
-		return true;
-	}
+	uint32_t word = load_relaxed_u32(&n->state);
+	enum mq_notice_state state = MQ_NOTICE_STATE(word);
+	struct sender from = {load_relaxed_i32(&n->from_pid), load_relaxed_u32(&n->from_uid)};
+	bool same = MQ_NOTICE_SAME(word, 0) == MQ_NOTICE_SAME(w->notice, 0);
+	bool take = same && owed(w, state);
+	if (take)
+		set_state(w->q, MQ_NOTICE_SAME(word, MQ_NOTICE_IDLE));
+	unlock_notice(op);
+	if (take)
+		deliver(w, from);
+	return take || !same || state == MQ_NOTICE_IDLE;
 }
 
 static void nothing_to_pass_on(void *unused)
@@ -226,14 +258,13 @@ static void nothing_to_pass_on(void *unused)
 static int sleep_watching(struct mq_watch *w, struct mq_op *op, uint32_t event)
 {
 	struct mq_control *c = w->q->c;
-	const struct phi_deadline none = { .clock = -1 };
-	enum mq_notice_state state = MQ_NOTICE_STATE(load_relaxed_u32(&c->notice.state));
+	const struct phi_deadline none = {.clock = -1};
 	struct phi_sleep sleep = {
 		.event = &c->note_event,
 		.seen = event,
 		.deathword = &c->deathword,
 		.deadline = &none,
-		.look_again_ns = w->once && state == MQ_NOTICE_FIRED ? WATCH_FIRED_NS : 0,
+		.look_again_ns = w->undecided ? WATCH_UNDECIDED_NS : 0,
 		.cancelled = nothing_to_pass_on,
 	};
 	phi_duty(&op->hold, &c->deathword);
@@ -243,22 +274,19 @@ static int sleep_watching(struct mq_watch *w, struct mq_op *op, uint32_t event)
 static void *watch_main(void *arg)
 {
 	struct mq_watch *w = arg;
-	struct mq_control *c = w->q->c;
 	struct mq_op op;
 	phi_mq_begin(&op, w->q);
 	op.nonblock = false;
 	op.abstime = NULL;
 	op.duty = true;
-	bool by_death = false;
 	while (!load_acquire_u32(&w->stop) && phi_mq_intact(w->q)) { // WATCH_STOP
-		uint32_t event = load_acquire_u32(&c->note_event);    // NOTE_EVENT
-		bool was_off = announce_watch(&op) == 0;
-		bool over = w->once ? look_at_registration(w, by_death)
-				    : look_at_subscription(w, was_off);
+		uint32_t event = w->seen_event;
+		bool was_off = announce_watch(&op, &event);
+		bool over =
+			w->once ? look_at_registration(w, &op) : look_at_subscription(w, event, was_off);
 		if (over)
 			break;
-		by_death = sleep_watching(w, &op, event) == PHI_WOKEN_BY_DEATH;
-		if (by_death)
+		if (sleep_watching(w, &op, event) == PHI_WOKEN_BY_DEATH)
 			phi_mq_wake_all(w->q);
 	}
 	phi_mq_end(&op, 0);
@@ -323,14 +351,10 @@ static int end_some(struct mq_queue *q, int number)
 static int valid_event(const struct sigevent *ev, bool none_too)
 {
 	switch (ev->sigev_notify) {
-	case SIGEV_NONE:
-		return none_too ? 0 : -EINVAL;
-	case SIGEV_SIGNAL:
-		return ev->sigev_signo >= 0 && ev->sigev_signo <= SIGNALS ? 0 : -EINVAL;
-	case SIGEV_THREAD:
-		return ev->sigev_notify_function != NULL ? 0 : -EINVAL;
-	default:
-		return -EINVAL;
+	case SIGEV_NONE: return none_too ? 0 : -EINVAL;
+	case SIGEV_SIGNAL: return ev->sigev_signo >= 0 && ev->sigev_signo <= SIGNALS ? 0 : -EINVAL;
+	case SIGEV_THREAD: return ev->sigev_notify_function != NULL ? 0 : -EINVAL;
+	default: return -EINVAL;
 	}
 }
 
@@ -349,47 +373,37 @@ static int add_watch(struct mq_op *op, struct mq_watch *w)
 
 // Registering.
 
-// A sender that is delivering ends the registration a moment after its signal has arrived: who
-// registers again in between must not be told EBUSY for good. The state after that moment.
-static uint32_t settled_state(struct mq_notice *n)
-{
-	for (int i = 0;; i++) {
-		uint32_t w = load_acquire_u32(&n->state); // NOTICE
-		if (MQ_NOTICE_STATE(w) != MQ_NOTICE_FIRED || i == SETTLE_ROUNDS)
-			return w;
-		phi_futex_wait(&n->state, w, SETTLE_NS);
-	}
-}
-
-// Claim the record: its state word in SETUP, or -EBUSY.
-static int64_t claim(struct mq_queue *q, uint32_t holder)
-{
-	struct mq_notice *n = &q->c->notice;
-	for (;;) {
-		uint32_t w = settled_state(n);
-		bool idle = MQ_NOTICE_STATE(w) == MQ_NOTICE_IDLE;
-		if (!idle && phi_mq_holder_lives(q, MQ_NOTICE_HOLDER(w)))
-			return -EBUSY;
-		uint32_t mine = MQ_NOTICE_NEXT(w, holder, MQ_NOTICE_SETUP);
-		if (cas_acq_rel_u32(&n->state, w, mine))
-			return mine;
-	}
-}
-
-static int fill_record(struct mq_op *op, uint32_t setup, const struct sigevent *ev)
+static int fill_record(struct mq_op *op, uint32_t armed, const struct sigevent *ev)
 {
 	struct mq_notice *n = &op->q->c->notice;
 	store_relaxed_i32(&n->pid, op->hold.self->pid);
 	store_relaxed_u32(&n->how, (uint32_t)ev->sigev_notify);
 	store_relaxed_i32(&n->signo, ev->sigev_signo);
 	store_relaxed_u64(&n->value, (uintptr_t)ev->sigev_value.sival_ptr);
+	store_relaxed_i32(&n->from_pid, 0);
 	if (ev->sigev_notify == SIGEV_NONE)
 		return 0;
 	struct mq_watch *w = new_watch(op->q, ev, true);
 	if (w == NULL)
 		return -ENOMEM;
-	w->notice = setup;
-	return add_watch(op, w);
+	w->notice = armed;
+	return add_watch(op, w); // its thread waits for the notice lock before it looks
+}
+
+// Under N.
+static int arm(struct mq_op *op, uint32_t holder, const struct sigevent *ev)
+{
+	struct mq_queue *q = op->q;
+	uint32_t w = load_relaxed_u32(&q->c->notice.state);
+	bool idle = MQ_NOTICE_STATE(w) == MQ_NOTICE_IDLE;
+	if (!idle && phi_mq_holder_lives(q, MQ_NOTICE_HOLDER(w)))
+		return -EBUSY;
+	set_state(q, MQ_NOTICE_SAME(w, MQ_NOTICE_IDLE));
+	uint32_t armed = MQ_NOTICE_NEXT(w, holder, MQ_NOTICE_ARMED);
+	int r = fill_record(op, armed, ev);
+	if (r == 0)
+		set_state(q, armed);
+	return r;
 }
 
 static int register_once(struct mq_op *op, const struct sigevent *ev)
@@ -400,15 +414,26 @@ static int register_once(struct mq_op *op, const struct sigevent *ev)
 		return h;
 	pthread_mutex_lock(&q->change);
 	end_some(q, -1);
-	int64_t setup = claim(q, (uint32_t)h);
-	int r = setup < 0 ? (int)setup : fill_record(op, (uint32_t)setup, ev);
-	if (setup >= 0)
-		store_release_u32(&q->c->notice.state,
-				  MQ_NOTICE_SAME((uint32_t)setup, r < 0 ? MQ_NOTICE_IDLE : MQ_NOTICE_ARMED));
+	int r = lock_notice(op);
+	if (r == 0) {
+		r = arm(op, (uint32_t)h, ev);
+		unlock_notice(op);
+	}
+	uint32_t event;
 	if (r == 0)
-		announce_watch(op);
+		announce_watch(op, &event);
 	pthread_mutex_unlock(&q->change);
 	return r;
+}
+
+void phi_mq_notice_drop(struct mq_op *op, uint32_t holder)
+{
+	if (lock_notice(op) < 0)
+		return;
+	uint32_t w = load_relaxed_u32(&op->q->c->notice.state);
+	if (MQ_NOTICE_HOLDER(w) == holder)
+		set_state(op->q, MQ_NOTICE_SAME(w, MQ_NOTICE_IDLE));
+	unlock_notice(op);
 }
 
 // Take back this process's registration, whichever of its descriptors made it (as Linux does).
@@ -417,10 +442,11 @@ static int unregister(struct mq_op *op)
 	struct mq_control *c = op->q->c;
 	uint32_t w = load_acquire_u32(&c->notice.state); // NOTICE
 	bool mine = load_relaxed_i32(&c->notice.pid) == op->hold.self->pid &&
-		    phi_mq_holder_lives(op->q, MQ_NOTICE_HOLDER(w));
-	if (MQ_NOTICE_STATE(w) == MQ_NOTICE_ARMED && mine &&
-	    cas_acq_rel_u32(&c->notice.state, w, MQ_NOTICE_SAME(w, MQ_NOTICE_IDLE)))
+	            phi_mq_holder_lives(op->q, MQ_NOTICE_HOLDER(w));
+	if (mine) {
+		phi_mq_notice_drop(op, MQ_NOTICE_HOLDER(w));
 		phi_ring(&c->note_event, INT_MAX);
+	}
 	return 0;
 }
 
@@ -445,7 +471,8 @@ int phi_mq_subscribe(struct mq_op *op, const struct sigevent *ev)
 	struct mq_watch *w = new_watch(q, ev, false);
 	r = w == NULL ? -ENOMEM : add_watch(op, w);
 	if (r == 0) {
-		announce_watch(op);
+		uint32_t event;
+		announce_watch(op, &event);
 		r = q->next_watch++;
 	}
 	pthread_mutex_unlock(&q->change);
@@ -461,18 +488,11 @@ int phi_mq_unsubscribe(struct mq_op *op, int subscription)
 	return n > 0 ? 0 : -EINVAL;
 }
 
-void phi_mq_notice_drop(struct mq_queue *q, uint32_t holder)
+void phi_mq_watches_end(struct mq_op *op)
 {
-	struct mq_notice *n = &q->c->notice;
-	uint32_t w = load_acquire_u32(&n->state); // NOTICE
-	if (MQ_NOTICE_HOLDER(w) == holder)
-		cas_acq_rel_u32(&n->state, w, MQ_NOTICE_SAME(w, MQ_NOTICE_IDLE));
-}
-
-void phi_mq_watches_end(struct mq_queue *q)
-{
+	struct mq_queue *q = op->q;
 	if (q->holder >= 0)
-		phi_mq_notice_drop(q, (uint32_t)q->holder);
+		phi_mq_notice_drop(op, (uint32_t)q->holder);
 	while (q->watches != NULL) {
 		struct mq_watch *first = q->watches;
 		q->watches = first->next;

@@ -31,7 +31,8 @@ static void forked(struct phi_handle *h)
 	int r = phi_region_has_fd(&q->region, q->region.fd) ? phi_life_reopen(q->region.fd) : -EBADF;
 	if (r == 0)
 		r = phi_life_attach(q->region.fd);
-	q->holder = r < 0 ? -2 : -1;
+	q->holder = -1;
+	q->shares_open = r < 0;
 }
 
 static const struct phi_handle_ops ops = { forked, phi_mq_tokens_polled };
@@ -214,7 +215,7 @@ int phi_mq_close(int fd)
 	phi_mq_begin(&op, q);
 	op.nonblock = true;
 	op.abstime = NULL;
-	phi_mq_watches_end(q);
+	phi_mq_watches_end(&op);
 	phi_mq_drop_loans(&op);
 	phi_mq_end(&op, 0);
 	unlink_fifo_if_last(q);

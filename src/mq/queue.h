@@ -71,6 +71,7 @@ struct mq_queue {
 	struct phi_region region;
 	pthread_mutex_t change; // guards what follows: rare operations of this process
 	int holder;             // our number as a holder, -1 = none
+	bool shares_open;       // a child that could not reopen the file: the parent's description
 	bool fifo_is_public;    // the fifo lies over handle.fd, the file moved to region.fd
 	uint32_t fifo;          // descriptor of the token fifo + 1, 0 = not open
 	struct mq_watch *watches;
@@ -221,6 +222,7 @@ bool phi_mq_index_drop_first(struct mq_queue *q, uint32_t slot, unsigned prio);
 struct mq_owed {
 	uint32_t asleep, watched;
 	bool any, was_empty;
+	uint32_t *due; // where it is noted that a notification may be owed, or NULL
 };
 // Commit one of the cursors, under its lock, with whatever sleepers, pollers and registrants are owed.
 // 0, or -errno (the poll tokens cannot be kept) and nothing is committed.
@@ -230,6 +232,7 @@ void phi_mq_pay_receivers(struct mq_op *op, const struct mq_owed *owed);
 void phi_mq_pay_senders(struct mq_op *op, const struct mq_owed *owed);
 // A message left the receivable ones, or came back, without a commit of a cursor (loans); unlocks.
 void phi_mq_left_unlock(struct mq_op *op);
+void phi_mq_comes_back(struct mq_op *op); // under R, before it is true
 void phi_mq_came_back_unlock(struct mq_op *op);
 
 // Try until it is something else than -EAGAIN, the deadline or a signal: resting between the looks as
@@ -300,8 +303,8 @@ int phi_mq_unsubscribe(struct mq_op *op, int subscription);
 // A message arrived at the empty queue. `blocked`: a sleeping receiver was rung for it. No lock held.
 void phi_mq_arrived(struct mq_op *op, uint32_t watched, bool blocked);
 // The registration, if it is this holder's, is over.
-void phi_mq_notice_drop(struct mq_queue *q, uint32_t holder);
-void phi_mq_watches_end(struct mq_queue *q);
+void phi_mq_notice_drop(struct mq_op *op, uint32_t holder);
+void phi_mq_watches_end(struct mq_op *op);
 void phi_mq_watches_forget(struct mq_queue *q);
 
 // open.c

@@ -30,11 +30,11 @@ static uint32_t new_number(struct mq_queue *q)
 	return n != 0 ? n : add_acq_rel_u32(&q->c->generation, 1);
 }
 
-// Wake one of those who announced themselves up to `seen`: whether one was asleep. If none was, the
-// flag goes, unless somebody announced himself in between.
-static bool ring(uint32_t *asleep, uint32_t *event, uint32_t seen)
+// After the bump: wake one of those who announced themselves up to `seen`: whether one was asleep. If
+// none was, the flag goes, unless somebody announced himself in between.
+static bool wake_one(uint32_t *asleep, uint32_t *event, uint32_t seen)
 {
-	if (phi_ring(event, 1) > 0)
+	if (phi_wake(event, 1) > 0)
 		return true;
 	cas_acq_rel_u32(asleep, seen, 0);
 	return false;
@@ -53,6 +53,19 @@ static bool polled(const struct mq_queue *q)
 	return load_relaxed_u32(&q->c->polled) != 0;
 }
 
+// A sender that may owe a notification says so before it commits: if it dies, the registrant's thread
+// finds it here. All places taken by living senders: the deathword will have to do.
+static uint32_t *note_due(struct mq_op *op)
+{
+	for (int i = 0; i < MQ_DUES; i++) {
+		uint32_t *due = &op->q->c->due[i];
+		uint32_t tid = load_relaxed_u32(due);
+		if ((tid == 0 || phi_tid_dead(tid)) && cas_acq_rel_u32(due, tid, op->hold.self->tid))
+			return due;
+	}
+	return NULL;
+}
+
 int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owed)
 {
 	struct mq_queue *q = op->q;
@@ -65,6 +78,13 @@ int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owe
 	phi_lock_to_duty(&op->hold, op->held, &c->deathword);
 	if (polled(q) && load_relaxed_u32(&c->tokens) == 0)
 		phi_mq_tokens_set(q, 1); // "readable" before it is true
+	owed->due = NULL;
+	if (owed->asleep != 0)
+		phi_bump(&c->rx_event);
+	if (owed->watched != 0) {
+		owed->due = note_due(op);
+		phi_bump(&c->note_event);
+	}
 	store_release_u64(&c->tail, tail); // TAIL: the commit
 	// Whether the queue was empty is judged after the commit: a receiver that drains it either sees
 	// this message, or has freed the others before we look (pairs with the locks he went through).
@@ -79,9 +99,13 @@ int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owe
 void phi_mq_pay_receivers(struct mq_op *op, const struct mq_owed *owed)
 {
 	struct mq_control *c = op->q->c;
-	bool rang = owed->asleep != 0 && ring(&c->rx_asleep, &c->rx_event, owed->asleep);
-	if (owed->watched != 0 && owed->was_empty)
-		phi_mq_arrived(op, owed->watched, rang);
+	bool woke = owed->asleep != 0 && wake_one(&c->rx_asleep, &c->rx_event, owed->asleep);
+	if (owed->watched == 0)
+		return;
+	if (owed->was_empty)
+		phi_mq_arrived(op, owed->watched, woke);
+	if (owed->due != NULL)
+		store_release_u32(owed->due, 0);
 }
 
 int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq_owed *owed)
@@ -96,6 +120,8 @@ int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq
 	phi_lock_to_duty(&op->hold, op->held, &c->deathword);
 	if (tokens && load_relaxed_u32(&c->tokens) == 2)
 		phi_mq_tokens_set(q, 1); // "writable" before it is true
+	if (owed->asleep != 0)
+		phi_bump(&c->tx_event);
 	store_release_u64(&c->free_tail, free_tail); // FREE_TAIL: the commit
 	if (tokens)
 		phi_mq_tokens_set(q, phi_mq_tokens_for(q, load_relaxed_u64(&c->tail), free_tail));
@@ -106,7 +132,7 @@ void phi_mq_pay_senders(struct mq_op *op, const struct mq_owed *owed)
 {
 	struct mq_control *c = op->q->c;
 	if (owed->asleep != 0)
-		ring(&c->tx_asleep, &c->tx_event, owed->asleep);
+		wake_one(&c->tx_asleep, &c->tx_event, owed->asleep);
 }
 
 static void refresh_tokens(struct mq_op *op)
@@ -123,8 +149,10 @@ static void ring_sentinel(struct mq_queue *q)
 {
 	struct mq_control *c = q->c;
 	uint32_t asleep = load_relaxed_u32(&c->rx_asleep);
-	if (asleep != 0)
-		ring(&c->rx_asleep, &c->rx_event, asleep);
+	if (asleep == 0)
+		return;
+	phi_bump(&c->rx_event);
+	wake_one(&c->rx_asleep, &c->rx_event, asleep);
 }
 
 void phi_mq_left_unlock(struct mq_op *op)
@@ -139,10 +167,15 @@ void phi_mq_left_unlock(struct mq_op *op)
 
 void phi_mq_came_back_unlock(struct mq_op *op)
 {
-	phi_lock_to_duty(&op->hold, op->held, &op->q->c->deathword);
 	refresh_tokens(op);
 	phi_mq_unlock(op);
-	phi_ring(&op->q->c->rx_event, 1);
+	phi_wake(&op->q->c->rx_event, 1);
+}
+
+void phi_mq_comes_back(struct mq_op *op)
+{
+	phi_lock_to_duty(&op->hold, op->held, &op->q->c->deathword);
+	phi_bump(&op->q->c->rx_event);
 }
 
 // Before sleeping: 1 look again, 0 go on, -ETIMEDOUT, -EINVAL.

@@ -26,12 +26,14 @@ static int sleep_on_both(const struct phi_sleep *s, const struct phi_deadline *u
 {
 	if (load_relaxed_u32(&lacks_waitv))
 		return sleep_on_one(s, until);
-	int r = phi_futex_wait2(s->event, s->seen, s->deathword, 0, until);
+	// The deathword first: the kernel queues us in this order, and compares the event last. Either
+	// the event has been bumped by then, or its bumper's death finds us on the deathword.
+	int r = phi_futex_wait2(s->deathword, 0, s->event, s->seen, until);
 	if (r == -ENOSYS) {
 		store_relaxed_u32(&lacks_waitv, 1);
 		return sleep_on_one(s, until);
 	}
-	return r;
+	return r == 0 ? PHI_WOKEN_BY_DEATH : r == 1 ? PHI_WOKEN : r;
 }
 
 // Asynchronous cancellation only around the system call, with nothing held but the duty.
@@ -58,10 +60,4 @@ int phi_sleep(const struct phi_sleep *s)
 	if (r == -EINTR || r == PHI_WOKEN_BY_DEATH)
 		return r;
 	return PHI_WOKEN;
-}
-
-int phi_ring(uint32_t *event, int n)
-{
-	add_acq_rel_u32(event, 1);
-	return phi_futex_wake(event, n);
 }

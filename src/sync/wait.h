@@ -6,6 +6,7 @@
 #define PHI_SYNC_WAIT_H
 
 #include "base/clock.h"
+#include "base/futex.h"
 #include "sync/lock.h"
 
 #include <stdint.h>
@@ -28,7 +29,25 @@ struct phi_sleep {
 // The caller is on duty (phi_duty). PHI_WOKEN*, -EINTR, -ETIMEDOUT. A cancellation point.
 int phi_sleep(const struct phi_sleep *sleep);
 
-// Bump the event and wake up to n sleepers; how many were woken.
-int phi_ring(uint32_t *event, int n);
+// Ringing has two halves. The bump comes before the store that ends the waiting, under the lock where
+// the sleeper read the event: a waker that dies later leaves a trace for the sleeper who has looked, but
+// does not sleep yet, and whom the kernel's wake on the deathword does not reach.
+static inline void phi_bump(uint32_t *event)
+{
+	add_acq_rel_u32(event, 1);
+}
+
+// The other half: wake up to n sleepers; how many were woken.
+static inline int phi_wake(uint32_t *event, int n)
+{
+	return phi_futex_wake(event, n);
+}
+
+// Both, where nothing hangs on the order.
+static inline int phi_ring(uint32_t *event, int n)
+{
+	phi_bump(event);
+	return phi_wake(event, n);
+}
 
 #endif
