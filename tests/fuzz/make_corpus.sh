@@ -1,10 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# tests/fuzz/make_corpus.sh DIRECTORY - write the first inputs of the fuzzer, one for each kind of
-# instruction and mode (the format is told in mq_image.c). What the fuzzer found worth keeping stands in
-# corpus/mq.
+# tests/fuzz/make_corpus.sh DIRECTORY - write the first inputs of the fuzzer: one for each kind of
+# instruction and mode (the format is told in mq_image.c), and those of corpus/mq.txt, which the fuzzer
+# found: one input a line, as octal bytes. To renew it after a long search:
+#
+#   mq -merge=1 -use_counters=0 -max_len=48 SMALL FOUND
+#   for f in SMALL/*; do od -An -v -to1 -w200 "$f" | sed 's/^ //'; done | LC_ALL=C sort -u >corpus/mq.txt
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 mkdir -p "$out"
 
@@ -13,10 +17,8 @@ seed()
 {
 	name=$1
 	shift
-	for byte in "$@"; do
-		# shellcheck disable=SC2059
-		printf "\\$byte"
-	done >"$out/$name"
+	# shellcheck disable=SC2059
+	printf "$(printf '\\%s' "$@")" >"$out/$name"
 }
 
 calls='377 001 000 377 044 001 377 143 002 377 210 003 377 311 004 377 012 005 377 117 006'
@@ -34,4 +36,9 @@ calls='377 001 000 377 044 001 377 143 002 377 210 003 377 311 004 377 012 005 3
 	seed cut 016 320 000 020 $calls
 	seed cut-and-mended 056 321 000 012 $calls
 	seed punched 016 324 000 002 010 $calls
+	number=0
+	while read -r bytes; do
+		number=$((number + 1))
+		seed found-$number $bytes
+	done <"$here/corpus/mq.txt"
 }

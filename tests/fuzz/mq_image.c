@@ -95,17 +95,17 @@ static void defuse_lock(uint32_t *word)
 
 static void defuse(struct run *run)
 {
-	defuse_lock(&run->r.c->send.word);
-	defuse_lock(&run->r.c->recv.word);
+	for (int i = 0; i < LOCKS; i++)
+		defuse_lock(run->r.locks[i]);
 	run->r.c->notice.pid = 0;
 }
 
 static uint8_t *field(struct run *run, unsigned align)
 {
 	const uint64_t n = take(&run->in, 2);
-	const uint32_t locks[] = {PHI_REGION_BODY + offsetof(struct mq_control, send.word),
-	                          PHI_REGION_BODY + offsetof(struct mq_control, recv.word)};
-	const uint32_t offset = n % 64 == 63 ? locks[n / 64 % 2] : run->fields[n % run->n];
+	if (n % 64 == 63)
+		return (uint8_t *)run->r.locks[n / 64 % LOCKS];
+	const uint32_t offset = run->fields[n % run->n];
 	return run->r.map + offset / align * align;
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# tests/fuzz/run_fuzz.sh TARGET SECONDS - run a fuzz target over its seeds and its corpus, then let it
+# tests/fuzz/run_fuzz.sh TARGET SECONDS - run a fuzz target over its corpus, then let it
 # search for SECONDS. What it finds is left in the directory that is named at the end.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,7 +11,7 @@ name=$(basename "$target")
 work=$(mktemp -d "${TMPDIR:-/tmp}/posthaste-fuzz-XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' INT TERM
-sh "$here/make_corpus.sh" "$work/seeds" || exit 2
+sh "$here/make_corpus.sh" "$work/corpus" || exit 2
 mkdir "$work/new" "$work/found"
 passed=0
 failed=0
@@ -32,10 +32,8 @@ try()
 	fi
 }
 
-corpus=$here/corpus/$name
-[ -d "$corpus" ] || corpus=
-try 'seeds and corpus' -runs=0 "$work/seeds" ${corpus:+"$corpus"}
-try "search for $seconds s" -max_total_time="$seconds" "$work/new" "$work/seeds" ${corpus:+"$corpus"}
+try 'corpus' -runs=0 "$work/corpus"
+try "search for $seconds s" -max_total_time="$seconds" "$work/new" "$work/corpus"
 if [ $failed -ne 0 ]; then
 	trap - EXIT
 	echo "the inputs that failed: $work/found"

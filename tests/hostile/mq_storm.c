@@ -120,7 +120,7 @@ static void scribble_once(struct storm *s)
 	if (draw(s) % 4 == 0)
 		value = (uint32_t)draw(s);
 	if (draw(s) % 16 == 0) {
-		field = draw(s) % 2 ? &s->r.c->send.word : &s->r.c->recv.word;
+		field = s->r.locks[draw(s) % LOCKS];
 		offset = (uint32_t)((uint8_t *)field - s->r.map);
 		value = lock_value(s, *field);
 	}
@@ -219,4 +219,45 @@ TEST(a_file_that_grows_while_others_use_the_queue_does_no_harm)
 	CHECK_OK(ftruncate(s.r.fd, (off_t)s.r.bytes));
 	CHECK_OK(ph_mq_close((mqd_t)CHECK_OK(ph_mq_open(test_name(), O_RDWR))));
 	end(&s);
+}
+
+struct waiter {
+	struct diary *diary;
+	mqd_t q;
+};
+
+// A call without a limit, watched by the parent.
+static void send_and_wait(void *arg)
+{
+	struct waiter *w = arg;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	atomic_store(&w->diary->call, "a send without a limit");
+	atomic_store(&w->diary->since_ns, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	CHECK_ERR(ph_mq_send(w->q, "abc", 3, 0), EBADMSG);
+}
+
+// The file is cut behind the control area. Who sends next finds his slot gone while he holds the lock,
+// and lets go of it in memory that he shares with nobody any more: the lock still names him, and he
+// lives. Others must not wait for him.
+TEST(a_lock_whose_holder_lost_the_file_keeps_nobody_waiting)
+{
+	struct mq_attr attr = {.mq_maxmsg = VICTIM_DEPTH, .mq_msgsize = 3 * PAGE};
+	char buf[3 * PAGE] = {0};
+	struct region r;
+	struct waiter w = {.diary = diaries_new(1)};
+	w.q = (mqd_t)CHECK_OK(ph_mq_open(test_name(), O_RDWR | O_CREAT | O_EXCL, 0600, &attr));
+	region_open(&r, test_name());
+	CHECK_OK(ftruncate(r.fd, (off_t)(r.slots_at + PAGE) / PAGE * PAGE));
+	CHECK_ERR(ph_mq_send(w.q, buf, sizeof(buf), 0), EBADMSG);
+	CHECK_OK(ph_mq_close(w.q));
+	CHECK_OK(ftruncate(r.fd, (off_t)r.bytes));
+	w.q = (mqd_t)CHECK_OK(ph_mq_open(test_name(), O_RDWR));
+	CHECK_OK(ftruncate(r.fd, (off_t)(r.slots_at + PAGE) / PAGE * PAGE));
+	pid_t pid = test_fork(send_and_wait, &w);
+	victims_join(w.diary, &pid, 1);
+	CHECK_OK(ph_mq_close(w.q));
+	region_close(&r);
+	CHECK_OK(ph_mq_unlink(test_name()));
+	queue_works(test_name());
 }

@@ -39,6 +39,9 @@ void region_open(struct region *r, const char *queue)
 	CHECK(r->map != MAP_FAILED);
 	r->header = (struct phi_region_header *)r->map;
 	r->c = (struct mq_control *)(r->map + PHI_REGION_BODY);
+	r->locks[0] = &r->c->send.word;
+	r->locks[1] = &r->c->recv.word;
+	r->locks[2] = &r->c->notice_lock.word;
 	r->image = malloc(r->bytes);
 	CHECK(r->image != NULL);
 	find_parts(r);
@@ -62,43 +65,55 @@ void region_restore(struct region *r)
 	memcpy(r->map, r->image, r->bytes);
 }
 
-static bool left_alone(uint32_t offset)
+static uint32_t offset_of(const struct region *r, const void *field)
 {
-	const uint32_t body = PHI_REGION_BODY;
-	return offset == body + offsetof(struct mq_control, send.word) ||
-	       offset == body + offsetof(struct mq_control, recv.word) ||
-	       offset == body + offsetof(struct mq_control, notice.pid);
+	return (uint32_t)((const uint8_t *)field - r->map);
 }
 
-static size_t add_range(uint32_t fields[FIELDS_MAX], size_t n, size_t from, size_t to)
+static bool left_alone(const struct region *r, uint32_t offset)
+{
+	bool found = offset == offset_of(r, &r->c->notice.pid);
+	for (int i = 0; i < LOCKS; i++)
+		found = found || offset == offset_of(r, r->locks[i]);
+	return found;
+}
+
+bool region_may_be_wide(const struct region *r, uint32_t offset)
+{
+	return offset % 8 == 0 && !left_alone(r, offset) && !left_alone(r, offset + 4);
+}
+
+static size_t add_range(const struct region *r, uint32_t fields[FIELDS_MAX], size_t n, size_t from,
+                        size_t to)
 {
 	for (size_t offset = from; offset < to && n < FIELDS_MAX; offset += sizeof(uint32_t))
-		if (!left_alone((uint32_t)offset))
+		if (!left_alone(r, (uint32_t)offset))
 			fields[n++] = (uint32_t)offset;
 	return n;
 }
 
 // The two ends of an array.
-static size_t add_ends(uint32_t fields[FIELDS_MAX], size_t n, size_t from, size_t to)
+static size_t add_ends(const struct region *r, uint32_t fields[FIELDS_MAX], size_t n, size_t from,
+                       size_t to)
 {
 	const size_t part = 64;
 	if (to - from <= 2 * part)
-		return add_range(fields, n, from, to);
-	n = add_range(fields, n, from, from + part);
-	return add_range(fields, n, to - part, to);
+		return add_range(r, fields, n, from, to);
+	n = add_range(r, fields, n, from, from + part);
+	return add_range(r, fields, n, to - part, to);
 }
 
 size_t region_fields(const struct region *r, uint32_t fields[FIELDS_MAX])
 {
 	const uint64_t *g = r->header->geometry;
 	const size_t sleepers = PHI_REGION_BODY + offsetof(struct mq_control, sleeper);
-	size_t n = add_range(fields, 0, 0, offsetof(struct phi_region_header, name) + 16);
-	n = add_range(fields, n, PHI_REGION_BODY, sleepers + 2 * sizeof(struct mq_sleeper));
-	n = add_ends(fields, n, r->ring_at, r->ring_at + g[4] * sizeof(uint32_t));
-	n = add_ends(fields, n, r->next_at, r->next_at + g[2] * sizeof(uint32_t));
-	n = add_ends(fields, n, r->blocks_at, r->blocks_at + sizeof(struct mq_block));
+	size_t n = add_range(r, fields, 0, 0, offsetof(struct phi_region_header, name) + 16);
+	n = add_range(r, fields, n, PHI_REGION_BODY, sleepers + 2 * sizeof(struct mq_sleeper));
+	n = add_ends(r, fields, n, r->ring_at, r->ring_at + g[4] * sizeof(uint32_t));
+	n = add_ends(r, fields, n, r->next_at, r->next_at + g[2] * sizeof(uint32_t));
+	n = add_ends(r, fields, n, r->blocks_at, r->blocks_at + sizeof(struct mq_block));
 	for (uint64_t slot = 0; slot < g[2]; slot++)
-		n = add_range(fields, n, r->slots_at + slot * g[3],
+		n = add_range(r, fields, n, r->slots_at + slot * g[3],
 		              r->slots_at + slot * g[3] + sizeof(struct mq_slot));
 	return n;
 }

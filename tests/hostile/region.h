@@ -14,6 +14,8 @@
 
 #include "mq/layout.h"
 
+enum { LOCKS = 3 };
+
 struct region {
 	int fd;
 	size_t bytes;
@@ -21,7 +23,8 @@ struct region {
 	struct phi_region_header *header;
 	struct mq_control *c;
 	size_t ring_at, next_at, blocks_at, slots_at;
-	uint8_t *image; // the bytes at region_remember
+	uint8_t *image;         // the bytes at region_remember
+	uint32_t *locks[LOCKS]; // the lock words
 };
 
 // Map the file of a queue of this namespace.
@@ -36,6 +39,9 @@ void region_restore(struct region *r);
 // links, index blocks and slots; without the lock words. The result is how many.
 enum { FIELDS_MAX = 8192 };
 size_t region_fields(const struct region *r, uint32_t fields[FIELDS_MAX]);
+
+// Whether the 8 bytes at an offset are fields that region_fields lists, or padding.
+bool region_may_be_wide(const struct region *r, uint32_t offset);
 
 // A readable name for an offset.
 const char *region_field_name(const struct region *r, uint32_t offset);
