@@ -198,6 +198,77 @@ static int message_was_handed_on(void)
 	return 0;
 }
 
+// ---- a party is about to sleep, and has looked for the last time, when the victim acts ----
+
+static int late_receiver_got_it(void)
+{
+	const bool sent = party_got_through(kill_bystander(), 0, "a receiver about to sleep");
+
+	if (!sent) {
+		put(SURVIVORS, 0);
+		kill_join(kill_bystander(), "the receiver of the next message");
+	}
+	expect_messages((const uint32_t[]){0}, NULL);
+	expect_capacity();
+	return sent;
+}
+
+static int late_sender_got_room(void)
+{
+	const bool received = party_got_through(kill_bystander(), 3, "a sender about to sleep");
+
+	if (!received) {
+		KILL_CHECK(take(NULL) == 2, "the best message is not the first");
+		kill_join(kill_bystander(), "the sender that was given room");
+	}
+	expect_only((const uint32_t[]){1, 3, SURVIVORS, 0}, 2);
+	expect_capacity();
+	return received;
+}
+
+static struct ph_mq_loan loan;
+
+static void reserve_one(void)
+{
+	if (ph_mq_reserve(q, &loan) == 0)
+		memcpy(loan.data, victim_message, q_size);
+}
+
+static void commit_one(void)
+{
+	ph_mq_commit(q, &loan, q_size, 3);
+}
+
+static void borrow_one(void)
+{
+	ph_mq_borrow(q, &loan);
+}
+
+static void release_one(void)
+{
+	ph_mq_release(q, &loan);
+}
+
+static void cancel_one(void)
+{
+	ph_mq_cancel(q, &loan);
+}
+
+static void make_one(void)
+{
+	make_empty();
+	put(1, 0);
+}
+
+// The borrowed message comes back, by cancel or by death.
+static int late_receiver_got_it_back(void)
+{
+	kill_join(kill_bystander(), "a receiver about to sleep beside a loan");
+	expect_messages((const uint32_t[]){0}, NULL);
+	expect_capacity();
+	return 0;
+}
+
 static const struct kill_scenario scenarios[] = {
 	{.name = "sleeping_send",
      .prepare = make_full,
@@ -241,6 +312,38 @@ static const struct kill_scenario scenarios[] = {
      .operation = receive_one,
      .wake = give_message_to_two,
      .after = message_was_handed_on},
+	{.name = "send_to_receiver_about_to_sleep",
+     .prepare = make_empty,
+     .bystander = receive_as_party,
+     .operation = send_one,
+     .after = late_receiver_got_it,
+     .last = 1},
+	{.name = "commit_to_receiver_about_to_sleep",
+     .prepare = make_empty,
+     .enter = reserve_one,
+     .bystander = receive_as_party,
+     .operation = commit_one,
+     .after = late_receiver_got_it,
+     .last = 1},
+	{.name = "cancel_beside_receiver_about_to_sleep",
+     .prepare = make_one,
+     .enter = borrow_one,
+     .bystander = receive_as_party,
+     .operation = cancel_one,
+     .after = late_receiver_got_it_back},
+	{.name = "receive_beside_sender_about_to_sleep",
+     .prepare = make_full,
+     .bystander = send_as_party,
+     .operation = receive_one,
+     .after = late_sender_got_room,
+     .last = 1},
+	{.name = "release_beside_sender_about_to_sleep",
+     .prepare = make_full,
+     .enter = borrow_one,
+     .bystander = send_as_party,
+     .operation = release_one,
+     .after = late_sender_got_room,
+     .last = 1},
 };
 
 const struct scenario_table mq_sleep = SCENARIO_TABLE(scenarios);

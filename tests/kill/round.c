@@ -28,6 +28,7 @@ static pid_t contender;
 static pid_t victim_pid;
 static bool stepped;
 static struct victim victim;
+static struct victim bystander;
 
 void kill_broken(const char *format, ...)
 {
@@ -58,6 +59,11 @@ pid_t kill_contender(void)
 pid_t kill_victim(void)
 {
 	return victim_pid;
+}
+
+pid_t kill_bystander(void)
+{
+	return bystander.pid;
 }
 
 bool kill_is_stepped(void)
@@ -196,18 +202,41 @@ static void live_and_wait_for_death(const struct kill_scenario *s, void (*operat
 	_exit(ROUND_ENGINE);
 }
 
-static void start_victim(const struct kill_scenario *s, void (*operation)(void))
+static void stand_by(const struct kill_scenario *s, void (*operation)(void))
+{
+	(void)s;
+	victim_offer();
+	kill_mark_begin();
+	operation();
+	_exit(ROUND_KEPT);
+}
+
+typedef void role(const struct kill_scenario *s, void (*operation)(void));
+
+static pid_t fork_role(role *play, const struct kill_scenario *s, void (*operation)(void))
 {
 	const pid_t parent = getpid();
+	const pid_t pid = fork();
 
-	victim_pid = fork();
-	if (victim_pid == -1)
+	if (pid == -1)
 		kill_broken("the harness: fork: %s", strerror(errno));
-	if (victim_pid == 0) {
+	if (pid == 0) {
 		die_with_parent(parent);
-		live_and_wait_for_death(s, operation);
+		play(s, operation);
 	}
+	return pid;
+}
+
+static void start_victim(const struct kill_scenario *s, void (*operation)(void))
+{
+	victim_pid = fork_role(live_and_wait_for_death, s, operation);
 	victim_adopt(&victim, victim_pid, s->wake);
+}
+
+static void start_bystander(const struct kill_scenario *s)
+{
+	victim_adopt(&bystander, fork_role(stand_by, s, s->bystander), NULL);
+	bystander.left_asleep = true;
 }
 
 // The victim stands still. Does somebody who now starts fn fall asleep?
@@ -217,24 +246,35 @@ static bool would_sleep(void (*fn)(void))
 	return falls_asleep(contender, PROBE_TRIES);
 }
 
+// Nothing can be said about a round whose other actors are not where they should be.
+static void give_up(const char *who)
+{
+	snprintf(shared->broken, sizeof(shared->broken), "%s does not take the recorded path", who);
+	_exit(ROUND_AGAIN);
+}
+
 static void let_predecessor_die(const struct round_plan *plan)
 {
 	kill_note("the predecessor");
 	start_victim(plan->scenario, plan->scenario->predecessor);
-	if (victim_go(&victim, &shared->first, 0, plan->death) != MOVED_THERE) {
-		snprintf(shared->broken, sizeof(shared->broken),
-		         "the predecessor does not take the recorded path");
-		_exit(ROUND_AGAIN);
-	}
+	if (victim_go(&victim, &shared->first, 0, plan->death) != MOVED_THERE)
+		give_up("the predecessor");
 	victim_kill(&victim);
 }
 
-static enum moved record(struct trace *t, uint32_t from)
+static void place_bystander(const struct round_plan *plan)
+{
+	start_bystander(plan->scenario);
+	if (victim_go(&bystander, &shared->bystander, 0, plan->pause) != MOVED_THERE)
+		give_up("the bystander");
+}
+
+static enum moved record(struct victim *v, struct trace *t, uint32_t from)
 {
 	const struct iovec data = {.iov_base = shared->data, .iov_len = sizeof(shared->data)};
 
 	t->count = from;
-	return victim_record(&victim, t, data);
+	return victim_record(v, t, data);
 }
 
 // The rounds that only find something out. They do not come to a judgement.
@@ -245,7 +285,11 @@ static enum moved explore(const struct round_plan *plan)
 
 	start_victim(s, first ? s->predecessor : s->operation);
 	if (plan->how == ROUND_RECORD_FIRST)
-		return record(&shared->first, 0);
+		return record(&victim, &shared->first, 0);
+	if (plan->how == ROUND_RECORD_BYSTANDER) {
+		start_bystander(s);
+		return record(&bystander, &shared->bystander, 0);
+	}
 	const struct trace *t = first ? &shared->first : &shared->base;
 	const enum moved moved = victim_go(&victim, t, 0, plan->boundary);
 	if (moved == MOVED_THERE)
@@ -268,6 +312,8 @@ static enum moved live(const struct round_plan *plan)
 	enum moved moved = MOVED_THERE;
 
 	start_victim(plan->scenario, plan->scenario->operation);
+	if (plan->pause)
+		place_bystander(plan);
 	if (plan->chance)
 		moved = victim_go(&victim, &shared->base, 0, plan->chance);
 	if (moved != MOVED_THERE)
@@ -275,7 +321,7 @@ static enum moved live(const struct round_plan *plan)
 	if (plan->chance)
 		would_sleep(plan->scenario->contend);
 	if (plan->how == ROUND_RECORD)
-		return record(t, plan->chance);
+		return record(&victim, t, plan->chance);
 	if (plan->how == ROUND_WALK)
 		return victim_walk(&victim, plan->boundary - plan->chance);
 	moved = victim_go(&victim, t, plan->chance, plan->boundary);
@@ -286,7 +332,8 @@ static enum moved live(const struct round_plan *plan)
 
 static bool only_explores(enum round_how how)
 {
-	return how == ROUND_RECORD_FIRST || how == ROUND_PROBE_FIRST || how == ROUND_PROBE;
+	return how == ROUND_RECORD_BYSTANDER || how == ROUND_RECORD_FIRST || how == ROUND_PROBE_FIRST ||
+	       how == ROUND_PROBE;
 }
 
 static void judge(const struct round_plan *plan)
@@ -295,6 +342,8 @@ static void judge(const struct round_plan *plan)
 		kill_broken("hangs: the victim itself, though it was woken");
 	if (shared->moved == MOVED_GONE)
 		kill_broken("the victim ended by itself (status %#x)", victim.status);
+	if (plan->pause)
+		victim_release(&bystander);
 	be_patient(plan->patience_ms);
 	kill_note("after");
 	shared->outcome = plan->scenario->after();

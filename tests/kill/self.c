@@ -185,6 +185,29 @@ static int slept_or_not(void)
 	return toy->x == 49;
 }
 
+// A party has looked, and is about to sleep on a word: one that tells what it looked at, or one that
+// is only woken.
+static void sleep_unless_moved(void)
+{
+	while (toy->y == 50)
+		futex(&toy->death, FUTEX_WAIT, 0);
+}
+
+static void move_and_wake(void)
+{
+	toy->y = 51;
+	futex(&toy->death, FUTEX_WAKE, 1);
+}
+
+static int late_sleeper_went_on(void)
+{
+	const bool moved = toy->y == 51 || atomic_load(&toy->word) == 1;
+
+	if (moved)
+		kill_join(kill_bystander(), "the late sleeper");
+	return moved;
+}
+
 // A lock that dies with its holder, and one that does not.
 static void hold_plain(void)
 {
@@ -358,6 +381,21 @@ static const struct trial trials[] = {
                   .first = 0,
                   .last = 0},
      .reason = "hangs",
+     .full = true},
+	{.scenario = {.name = "late_sleeper_sees_the_word",
+                  .prepare = set_up,
+                  .bystander = sleep_on_word,
+                  .operation = set_word_and_wake,
+                  .after = late_sleeper_went_on,
+                  .last = 1},
+     .full = true},
+	{.scenario = {.name = "late_sleeper_misses_a_bare_wake",
+                  .prepare = set_up,
+                  .bystander = sleep_unless_moved,
+                  .operation = move_and_wake,
+                  .after = late_sleeper_went_on,
+                  .last = 1},
+     .reason = "hangs: survivor, at: waiting for the late sleeper",
      .full = true},
 	{.scenario = {.name = "plain_lock_dies_with_its_holder",
                   .prepare = set_up,

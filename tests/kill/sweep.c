@@ -29,6 +29,7 @@ struct sweep {
 	struct kill_report *report;
 	struct round_shared *shared;
 	const struct trace *trace;
+	uint32_t pause;
 	uint32_t death;
 	uint32_t chance;
 	uint32_t stride;
@@ -120,8 +121,8 @@ static void clear_shared(struct round_shared *shared)
 static int run_round(struct sweep *w, enum round_how how, uint32_t boundary)
 {
 	const uint32_t patience_ms = w->options->patience_ms ? w->options->patience_ms : PATIENCE_MS;
-	const struct round_plan plan = {w->scenario, how,       boundary, patience_ms,
-	                                w->death,    w->chance, getpid()};
+	const struct round_plan plan = {w->scenario, how,      boundary,  patience_ms,
+	                                w->death,    w->pause, w->chance, getpid()};
 	int status = 0;
 
 	clear_shared(w->shared);
@@ -317,6 +318,22 @@ static bool find_death(struct sweep *w)
 	return first != 0;
 }
 
+// The bystander's last boundary before he sleeps.
+static bool find_pause(struct sweep *w)
+{
+	struct trace *t = &w->shared->bystander;
+
+	play(w, ROUND_RECORD_BYSTANDER, 0);
+	if (w->shared->moved == MOVED_STUCK && t->count > 0) {
+		trace_count_visits(t, 0);
+		w->pause = t->count - 1;
+		return true;
+	}
+	w->trace = t;
+	fail(w, ROUND_RECORD_BYSTANDER, 0, "the bystander does not fall asleep");
+	return false;
+}
+
 static bool find_chance(struct sweep *w)
 {
 	const uint32_t chance = find_first_sleep(w, ROUND_PROBE, &w->shared->base);
@@ -329,6 +346,8 @@ static bool find_chance(struct sweep *w)
 static bool explore(struct sweep *w)
 {
 	if (w->scenario->predecessor && !find_death(w))
+		return false;
+	if (w->scenario->bystander && !find_pause(w))
 		return false;
 	if (!record(w, ROUND_RECORD, &w->shared->base))
 		return false;

@@ -42,6 +42,10 @@ struct kill_scenario {
 	// An operation of an earlier victim, who dies holding the lock that `operation` wants: half way
 	// between the first and the last moment at which that would have to wait. May be NULL.
 	void (*predecessor)(void);
+	// An operation in which a party falls asleep. It is stopped right before that, when it has looked
+	// for the last time and is about to enter the kernel, and goes on when the victim is dead. May be
+	// NULL.
+	void (*bystander)(void);
 	// Survivor, after the death: check everything that was promised, and say whether the operation
 	// took effect (0 no, 1 yes).
 	int (*after)(void);
@@ -74,6 +78,8 @@ bool kill_has_ended(pid_t party);
 void kill_join(pid_t party, const char *who);
 // The party that `contend` runs in, 0 if it was not started (as when the operation is first recorded).
 pid_t kill_contender(void);
+// The party that `bystander` runs in, 0 if there is none.
+pid_t kill_bystander(void);
 // How often the victim was woken, and its pid (it is dead in after()).
 unsigned kill_wakes(void);
 pid_t kill_victim(void);

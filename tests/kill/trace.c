@@ -103,6 +103,8 @@ static bool end_its_sleep(struct victim *v, int64_t *since, int64_t *next)
 {
 	const int64_t now = now_ms();
 
+	if (v->left_asleep)
+		return false;
 	if (*since == 0)
 		*since = *next = now;
 	if (now >= *next && v->wake)
@@ -229,6 +231,13 @@ static bool is_rep_string(const uint8_t *p)
 	if ((*p & 0xf0) == 0x40)
 		p++;
 	return (*p >= 0xa4 && *p <= 0xa7) || (*p >= 0xaa && *p <= 0xaf);
+}
+
+void victim_release(struct victim *v)
+{
+	if (ptrace(PTRACE_DETACH, v->pid, 0, 0) == -1)
+		die("PTRACE_DETACH");
+	close(v->stat_fd);
 }
 
 // What kind of instruction stands at pc. Prefixes are looked through; a rare misreading costs a

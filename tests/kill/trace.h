@@ -49,6 +49,7 @@ struct victim {
 	int status;                 // as waitpid gave it last
 	uint64_t pc;                // where it stands
 	unsigned sleeps;            // how often it was found asleep
+	bool left_asleep;           // a sleep ends a move as MOVED_STUCK, at once
 	bool gone;                  // it ended
 	void (*wake)(unsigned nth); // who ends its sleeps, NULL = nobody
 };
@@ -78,6 +79,8 @@ enum moved victim_record(struct victim *v, struct trace *t, struct iovec shared)
 enum moved victim_go(struct victim *v, const struct trace *t, uint32_t from, uint32_t to);
 enum moved victim_walk(struct victim *v, uint32_t steps);
 void victim_kill(struct victim *v);
+// Let it live, untraced.
+void victim_release(struct victim *v);
 
 // Set the visits of t's steps, counted from step `from`.
 void trace_count_visits(struct trace *t, uint32_t from);
