@@ -20,7 +20,12 @@ __thread struct phi_self phi_self_cache = { .generation = UINT32_MAX };
 
 // Until the page exists, and where it cannot.
 static uint32_t no_page;
-uint32_t *phi_fork_word = &no_page;
+uintptr_t phi_fork_word = (uintptr_t)&no_page;
+
+static uint32_t *fork_word(void)
+{
+	return (uint32_t *)load_acquire_ptr(&phi_fork_word); // FORK_WORD
+}
 
 static uint32_t generations; // private; survives fork with the parent's value, so children count on
 static pthread_once_t page_once = PTHREAD_ONCE_INIT;
@@ -28,7 +33,7 @@ static pthread_once_t page_once = PTHREAD_ONCE_INIT;
 // Emulators accept the advice and do not follow it; for fork itself this serves as well.
 static void forget_in_child(void)
 {
-	store_relaxed_u32(phi_fork_word, 0);
+	store_relaxed_u32(fork_word(), 0);
 }
 
 static void make_page(void)
@@ -43,7 +48,7 @@ static void make_page(void)
 		munmap(page, (size_t)size);
 		return;
 	}
-	phi_fork_word = page;
+	store_release_ptr(&phi_fork_word, (uintptr_t)page); // FORK_WORD
 }
 
 // glibc registers a robust list for each thread at its start, musl at the first lock of a robust
@@ -89,13 +94,13 @@ static struct phi_robust_head *robust_head(void)
 uint32_t phi_process_generation(void)
 {
 	pthread_once(&page_once, make_page);
-	uint32_t g = load_relaxed_u32(phi_fork_word);
+	uint32_t g = load_relaxed_u32(fork_word());
 	if (g != 0)
 		return g;
 	// First use in this process: one thread wins, the others read its number.
 	uint32_t mine = add_acq_rel_u32(&generations, 1);
-	if (!cas_acq_rel_u32(phi_fork_word, 0, mine))
-		mine = load_relaxed_u32(phi_fork_word);
+	if (!cas_acq_rel_u32(fork_word(), 0, mine))
+		mine = load_relaxed_u32(fork_word());
 	return mine;
 }
 

@@ -28,14 +28,14 @@ struct phi_self {
 };
 
 extern __thread struct phi_self phi_self_cache;
-extern uint32_t *phi_fork_word;
+extern uintptr_t phi_fork_word; // uint32_t *, replaced once at the first use
 
 void phi_self_refresh(void);
 
 static inline struct phi_self *phi_self(void)
 {
 	struct phi_self *s = &phi_self_cache;
-	if (__builtin_expect(s->generation != load_relaxed_u32(phi_fork_word), 0))
+	if (__builtin_expect(s->generation != load_relaxed_u32((uint32_t *)load_acquire_ptr(&phi_fork_word)), 0))
 		phi_self_refresh();
 	return s;
 }

@@ -17,7 +17,7 @@ uint32_t phi_handle_count;
 static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-static void each_handle(void (*fn)(struct phi_handle *))
+void phi_handle_each(void (*fn)(struct phi_handle *))
 {
 	for (int b = 0; b < PHI_FD_BLOCKS; b++) {
 		uintptr_t *block = (uintptr_t *)load_acquire_ptr(&phi_fd_table[b]);
@@ -45,7 +45,7 @@ static void before_fork(void)
 	phi_guard_hold();
 	phi_description_hold();
 	if (load_relaxed_u32(&phi_handle_count) > 0)
-		each_handle(count_child_in);
+		phi_handle_each(count_child_in);
 }
 
 static void let_go(void)
@@ -59,7 +59,7 @@ static void after_fork_child(void)
 {
 	let_go();
 	if (load_relaxed_u32(&phi_handle_count) > 0)
-		each_handle(make_own);
+		phi_handle_each(make_own);
 }
 
 static void arrange_for_fork(void)

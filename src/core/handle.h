@@ -46,6 +46,9 @@ static inline struct phi_handle *phi_handle_find(int fd, enum phi_kind kind)
 // Any kind. Cheap where the process has no handle at all.
 struct phi_handle *phi_handle_any(int fd);
 
+// All of them, of any kind.
+void phi_handle_each(void (*fn)(struct phi_handle *));
+
 // Publish under h->fd: 0, -ENOMEM, -EMFILE (a number beyond the table). A stale entry of the same number
 // (the program closed the descriptor behind our back) is replaced.
 int phi_handle_publish(struct phi_handle *h);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,9 @@ static int link_into_place(int fd, int dir, const char *temp, const char *file)
 
 static int reserve(int fd, size_t bytes)
 {
+	struct rlimit most; // beyond which the kernel would send SIGXFSZ
+	if (getrlimit(RLIMIT_FSIZE, &most) == 0 && bytes > most.rlim_cur)
+		return -ENOSPC;
 	int r;
 	do
 		r = posix_fallocate(fd, 0, (off_t)bytes);

@@ -150,7 +150,8 @@ struct mq_control {
 	uint32_t borrowed;   // R   messages borrowed, recounted on repair
 	uint32_t tokens;     // S   the poll tokens as last left: bytes in the fifo
 	uint32_t due[MQ_DUES]; // A   tids of senders that may owe a notification, noted under S
-	uint32_t pad5[2];
+	uint32_t arrivals;      // S   messages that came to the empty queue while watched
+	uint32_t judged;        // S   low half of the tail up to which they are counted
 
 	// Lines 6, 7
 	struct mq_swap swap;

@@ -16,6 +16,15 @@ static int take(struct mq_op *op, struct phi_lock *lock)
 	return phi_lock_take(&op->hold, lock, patience);
 }
 
+// The dead sender may have committed a message and not said whether it came to the empty queue.
+static void judge_the_last(struct mq_control *c)
+{
+	uint32_t tail = (uint32_t)load_relaxed_u64(&c->tail);
+	if (load_relaxed_u32(&c->watched) != 0 && c->judged != tail)
+		c->arrivals++;
+	c->judged = tail;
+}
+
 static int repair(struct mq_op *op)
 {
 	struct mq_queue *q = op->q;
@@ -26,6 +35,8 @@ static int repair(struct mq_op *op)
 		r = phi_mq_rebuild(q);
 	if (r == 0 && one_lock)
 		phi_mq_tokens_resync(q);
+	if (send)
+		judge_the_last(q->c);
 	if (r == 0 && send)
 		q->c->send.guarded64 = load_relaxed_u64(&q->c->tail); // looks full: reread free_tail
 	phi_mq_wake_all(q);

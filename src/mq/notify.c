@@ -28,7 +28,16 @@
 
 #define WATCH_STACK_BYTES (256 << 10)
 #define WATCH_UNDECIDED_NS 10000000 // how often to look at a sender that may be delivering
+#define HANDED_NS 100000 // how often, and how many times, to look whether a thread has taken its event
+#define HANDED_ROUNDS 10000
 #define SIGNALS 64
+
+// What a watching thread saw, all of it at one moment.
+struct sight {
+	uint32_t event, arrivals;
+	uint64_t tail;
+	bool was_off; // senders did not ring until now
+};
 
 struct mq_watch {
 	struct mq_queue *q;
@@ -38,9 +47,8 @@ struct mq_watch {
 	uint32_t notice; // the registration's state word, when armed
 	int number;
 	uint32_t stop, done;
-	uint32_t seen_event;
 	bool undecided; // a living sender may be about to deliver
-	uint64_t seen_tail;
+	struct sight seen;
 	pthread_t thread;
 	struct mq_watch *next;
 };
@@ -180,31 +188,29 @@ void phi_mq_arrived(struct mq_op *op, uint32_t watched, bool blocked)
 // Receiver's side: the watching thread.
 
 // From here on senders ring. Under S, so that whoever commits later sees it, and bumps the event after
-// we have read it. Was it off before?
-static bool announce_watch(struct mq_op *op, uint32_t *event)
+// we have read it.
+static void announce_watch(struct mq_op *op, struct sight *s)
 {
 	struct mq_control *c = op->q->c;
 	if (phi_mq_lock_send(op) < 0)
-		return false;
+		return;
 	uint32_t n = add_acq_rel_u32(&c->generation, 1);
-	uint32_t before = exchange_acq_rel_u32(&c->watched, n != 0 ? n : 1);
-	*event = load_relaxed_u32(&c->note_event);
+	s->was_off = exchange_acq_rel_u32(&c->watched, n != 0 ? n : 1) == 0;
+	s->event = load_relaxed_u32(&c->note_event);
+	s->arrivals = load_relaxed_u32(&c->arrivals);
+	s->tail = load_relaxed_u64(&c->tail);
+	c->judged = (uint32_t)s->tail;
 	phi_mq_unlock(op);
-	return before == 0;
 }
 
-static bool look_at_subscription(struct mq_watch *w, uint32_t event, bool was_off)
+static void look_at_subscription(struct mq_watch *w, const struct sight *s)
 {
 	struct mq_control *c = w->q->c;
-	uint64_t tail = load_acquire_u64(&c->tail);        // TAIL
-	bool rung = event != w->seen_event && tail != w->seen_tail;
-	bool missed = was_off && tail != w->seen_tail && phi_mq_count(w->q) > 0;
-	if (tail != w->seen_tail) // a bump comes before its commit: keep it until then
-		w->seen_event = event;
-	w->seen_tail = tail;
+	bool rung = s->arrivals != w->seen.arrivals;
+	bool missed = s->was_off && s->tail != w->seen.tail && phi_mq_count(w->q) > 0;
+	w->seen = *s;
 	if (rung || missed)
-		deliver(w, (struct sender){load_relaxed_i32(&c->tx_pid), getuid()});
-	return false;
+		deliver(w, (struct sender){ load_relaxed_i32(&c->tx_pid), getuid() });
 }
 
 // Whether a sender died owing a notification; and whether a living one may be about to deliver.
@@ -228,7 +234,7 @@ static bool owed(struct mq_watch *w, enum mq_notice_state state)
 	if (state == MQ_NOTICE_HANDED)
 		return true;
 	return state == MQ_NOTICE_ARMED && sender_died(w) && phi_mq_count(w->q) > 0 &&
-	       load_acquire_u64(&w->q->c->tail) != w->seen_tail; // TAIL
+	       load_acquire_u64(&w->q->c->tail) != w->seen.tail; // TAIL
 }
 
 // Whether the registration is over; if it is ours to deliver, do.
@@ -279,14 +285,14 @@ static void *watch_main(void *arg)
 	op.nonblock = false;
 	op.abstime = NULL;
 	op.duty = true;
+	struct sight now = w->seen;
 	while (!load_acquire_u32(&w->stop) && phi_mq_intact(w->q)) { // WATCH_STOP
-		uint32_t event = w->seen_event;
-		bool was_off = announce_watch(&op, &event);
-		bool over =
-			w->once ? look_at_registration(w, &op) : look_at_subscription(w, event, was_off);
-		if (over)
+		announce_watch(&op, &now);
+		if (!w->once)
+			look_at_subscription(w, &now);
+		else if (look_at_registration(w, &op))
 			break;
-		if (sleep_watching(w, &op, event) == PHI_WOKEN_BY_DEATH)
+		if (sleep_watching(w, &op, now.event) == PHI_WOKEN_BY_DEATH)
 			phi_mq_wake_all(w->q);
 	}
 	phi_mq_end(&op, 0);
@@ -308,17 +314,17 @@ static int start_thread(struct mq_watch *w)
 	return e == 0 ? 0 : -ENOMEM;
 }
 
-static struct mq_watch *new_watch(struct mq_queue *q, const struct sigevent *ev, bool once)
+static struct mq_watch *new_watch(struct mq_op *op, const struct sigevent *ev, bool once)
 {
 	struct mq_watch *w = calloc(1, sizeof *w);
+	struct mq_queue *q = op->q;
 	if (w == NULL)
 		return NULL;
 	w->q = q;
+	announce_watch(op, &w->seen); // what comes after this is news
 	w->event = *ev;
 	w->once = once;
 	w->number = once ? -1 : q->next_watch;
-	w->seen_event = load_acquire_u32(&q->c->note_event); // NOTE_EVENT
-	w->seen_tail = load_acquire_u64(&q->c->tail);        // TAIL
 	return w;
 }
 
@@ -362,10 +368,8 @@ static int add_watch(struct mq_op *op, struct mq_watch *w)
 {
 	struct mq_queue *q = op->q;
 	int r = start_thread(w);
-	if (r < 0) {
-		free(w);
+	if (r < 0)
 		return r;
-	}
 	w->next = q->watches;
 	q->watches = w;
 	return 0;
@@ -373,7 +377,7 @@ static int add_watch(struct mq_op *op, struct mq_watch *w)
 
 // Registering.
 
-static int fill_record(struct mq_op *op, uint32_t armed, const struct sigevent *ev)
+static void fill_record(struct mq_op *op, const struct sigevent *ev)
 {
 	struct mq_notice *n = &op->q->c->notice;
 	store_relaxed_i32(&n->pid, op->hold.self->pid);
@@ -381,48 +385,76 @@ static int fill_record(struct mq_op *op, uint32_t armed, const struct sigevent *
 	store_relaxed_i32(&n->signo, ev->sigev_signo);
 	store_relaxed_u64(&n->value, (uintptr_t)ev->sigev_value.sival_ptr);
 	store_relaxed_i32(&n->from_pid, 0);
-	if (ev->sigev_notify == SIGEV_NONE)
-		return 0;
-	struct mq_watch *w = new_watch(op->q, ev, true);
-	if (w == NULL)
-		return -ENOMEM;
-	w->notice = armed;
-	return add_watch(op, w); // its thread waits for the notice lock before it looks
 }
 
-// Under N.
-static int arm(struct mq_op *op, uint32_t holder, const struct sigevent *ev)
+// Under N. The watch's thread, if there is one, waits for this lock before it looks.
+static int arm(struct mq_op *op, uint32_t holder, const struct sigevent *ev, struct mq_watch *w)
 {
 	struct mq_queue *q = op->q;
-	uint32_t w = load_relaxed_u32(&q->c->notice.state);
-	bool idle = MQ_NOTICE_STATE(w) == MQ_NOTICE_IDLE;
-	if (!idle && phi_mq_holder_lives(q, MQ_NOTICE_HOLDER(w)))
+	uint32_t word = load_relaxed_u32(&q->c->notice.state);
+	bool idle = MQ_NOTICE_STATE(word) == MQ_NOTICE_IDLE;
+	if (!idle && phi_mq_holder_lives(q, MQ_NOTICE_HOLDER(word)))
 		return -EBUSY;
-	set_state(q, MQ_NOTICE_SAME(w, MQ_NOTICE_IDLE));
-	uint32_t armed = MQ_NOTICE_NEXT(w, holder, MQ_NOTICE_ARMED);
-	int r = fill_record(op, armed, ev);
+	set_state(q, MQ_NOTICE_SAME(word, MQ_NOTICE_IDLE));
+	fill_record(op, ev);
+	uint32_t armed = MQ_NOTICE_NEXT(word, holder, MQ_NOTICE_ARMED);
+	int r = 0;
+	if (w != NULL) {
+		w->notice = armed;
+		r = add_watch(op, w);
+	}
 	if (r == 0)
 		set_state(q, armed);
 	return r;
 }
 
+// A registration that has fired is free, although its thread may not have run yet: wait for that.
+static int arm_when_free(struct mq_op *op, uint32_t holder, const struct sigevent *ev,
+			 struct mq_watch *w)
+{
+	struct mq_notice *n = &op->q->c->notice;
+	for (int i = 0;; i++) {
+		int r = lock_notice(op);
+		if (r < 0)
+			return r;
+		uint32_t word = load_relaxed_u32(&n->state);
+		bool busy = MQ_NOTICE_STATE(word) == MQ_NOTICE_HANDED && i < HANDED_ROUNDS;
+		if (!busy)
+			r = arm(op, holder, ev, w);
+		unlock_notice(op);
+		if (!busy)
+			return r;
+		phi_futex_wait(&n->state, word, HANDED_NS);
+	}
+}
+
+static int register_changing(struct mq_op *op, uint32_t holder, const struct sigevent *ev)
+{
+	struct mq_watch *w = NULL;
+	end_some(op->q, -1);
+	if (ev->sigev_notify != SIGEV_NONE) {
+		w = new_watch(op, ev, true);
+		if (w == NULL)
+			return -ENOMEM;
+	}
+	int r = arm_when_free(op, holder, ev, w);
+	if (r < 0) {
+		free(w);
+		return r;
+	}
+	struct sight unused;
+	announce_watch(op, &unused); // a sender may have found nobody and taken the sign down
+	return 0;
+}
+
 static int register_once(struct mq_op *op, const struct sigevent *ev)
 {
-	struct mq_queue *q = op->q;
-	int h = phi_mq_holder(q);
+	int h = phi_mq_holder(op->q);
 	if (h < 0)
 		return h;
-	pthread_mutex_lock(&q->change);
-	end_some(q, -1);
-	int r = lock_notice(op);
-	if (r == 0) {
-		r = arm(op, (uint32_t)h, ev);
-		unlock_notice(op);
-	}
-	uint32_t event;
-	if (r == 0)
-		announce_watch(op, &event);
-	pthread_mutex_unlock(&q->change);
+	pthread_mutex_lock(&op->q->change);
+	int r = register_changing(op, (uint32_t)h, ev);
+	pthread_mutex_unlock(&op->q->change);
 	return r;
 }
 
@@ -468,13 +500,12 @@ int phi_mq_subscribe(struct mq_op *op, const struct sigevent *ev)
 		return r;
 	pthread_mutex_lock(&q->change);
 	end_some(q, -1);
-	struct mq_watch *w = new_watch(q, ev, false);
+	struct mq_watch *w = new_watch(op, ev, false);
 	r = w == NULL ? -ENOMEM : add_watch(op, w);
-	if (r == 0) {
-		uint32_t event;
-		announce_watch(op, &event);
+	if (r < 0)
+		free(w);
+	if (r == 0)
 		r = q->next_watch++;
-	}
 	pthread_mutex_unlock(&q->change);
 	return r;
 }

@@ -192,17 +192,14 @@ int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_size
 	return r;
 }
 
-// The fifo of an unlinked queue goes with the last that has the queue open.
-static void unlink_fifo_if_last(struct mq_queue *q)
+// The fifo of a queue that was polled goes with the last that has it open; what a killed process left,
+// with the next sweep.
+static void sweep(void)
 {
-	struct stat st;
-	if (load_relaxed_u32(&q->c->polled) == 0 || fstat(q->region.fd, &st) != 0 || st.st_nlink > 0 ||
-	    phi_life_attached(q->region.fd))
-		return;
 	int dir = phi_namespace_open();
 	if (dir < 0)
 		return;
-	phi_mq_tokens_unlink(dir, q->region.header.id);
+	phi_mq_tokens_sweep(dir);
 	close(dir);
 }
 
@@ -218,14 +215,16 @@ int phi_mq_close(int fd)
 	phi_mq_watches_end(&op);
 	phi_mq_drop_loans(&op);
 	phi_mq_end(&op, 0);
-	unlink_fifo_if_last(q);
+	bool polled = load_relaxed_u32(&q->fifo) != 0;
+	if (q->fifo_is_public)
+		close(q->handle.fd);
 	phi_mq_tokens_close(q);
 	phi_description_put(q->handle.description);
 	phi_region_unmap(&q->region);
-	if (q->fifo_is_public)
-		close(q->handle.fd);
 	if (phi_region_has_fd(&q->region, q->region.fd))
 		close(q->region.fd);
+	if (polled)
+		sweep();
 	pthread_mutex_destroy(&q->change);
 	free(q);
 	return 0;
@@ -248,15 +247,28 @@ int phi_mq_unlink(const char *name)
 	int dir = phi_namespace_open();
 	if (dir < 0)
 		return dir == -ENOENT ? -ENOENT : dir;
-	struct mq_queue q = { 0 };
-	bool known = phi_mq_attach(&q, dir, file, name, true) == 0;
 	r = unlink_file(dir, file);
-	if (known) {
-		if (r == 0)
-			unlink_fifo_if_last(&q);
-		phi_region_unmap(&q.region);
-		close(q.region.fd);
-	}
+	phi_mq_tokens_sweep(dir);
 	close(dir);
 	return r;
+}
+
+static void close_fifo(struct phi_handle *h)
+{
+	struct mq_queue *q = (struct mq_queue *)h;
+	if (h->kind != PHI_KIND_MQ)
+		return;
+	if (q->fifo_is_public)
+		close(h->fd);
+	phi_mq_tokens_close(q);
+}
+
+// A process that ends without closing leaves no fifo behind, unless it is killed: then the next sweep
+// finds it.
+__attribute__((destructor)) static void sweep_at_exit(void)
+{
+	if (!load_relaxed_u32(&phi_mq_has_fifos))
+		return;
+	phi_handle_each(close_fifo);
+	sweep();
 }

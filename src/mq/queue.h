@@ -294,7 +294,10 @@ void phi_mq_tokens_resync(struct mq_queue *q);
 uint32_t phi_mq_tokens_for(const struct mq_queue *q, uint64_t tail, uint64_t free_tail);
 int phi_mq_tokens_polled(struct phi_handle *h);
 void phi_mq_tokens_close(struct mq_queue *q);
-void phi_mq_tokens_unlink(int dir, const uint64_t id[2]);
+// Whether this process ever opened one.
+extern uint32_t phi_mq_has_fifos;
+// Remove the fifos that nobody has open.
+void phi_mq_tokens_sweep(int dir);
 
 // notify.c
 int phi_mq_notify(struct mq_op *op, const struct sigevent *ev);

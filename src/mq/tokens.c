@@ -7,10 +7,14 @@
 
 #include "core/namespace.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,13 +22,17 @@
 
 #define PAGE_BYTES 4096
 #define FIFO_BYTES (2 * PAGE_BYTES)
+#define FIFO_PREFIX ".poll."
 #define FIFO_NAME_SIZE 48
+#define OPEN_ROUNDS 1000
 
 enum token { EMPTY, SOME, FULL };
 
+uint32_t phi_mq_has_fifos;
+
 static void fifo_name(char name[FIFO_NAME_SIZE], const uint64_t id[2])
 {
-	snprintf(name, FIFO_NAME_SIZE, ".poll.%016" PRIx64 "%016" PRIx64, id[0], id[1]);
+	snprintf(name, FIFO_NAME_SIZE, FIFO_PREFIX "%016" PRIx64 "%016" PRIx64, id[0], id[1]);
 }
 
 static int descriptor(const struct mq_queue *q)
@@ -43,25 +51,71 @@ static void copy_rights(struct mq_queue *q, int fd)
 			return;
 }
 
-static int open_fifo(struct mq_queue *q, int dir)
+// Everybody who has a fifo open holds a shared lock on it; who sweeps takes the exclusive one first.
+static bool still_named(int fd, int dir, const char *name)
 {
-	char name[FIFO_NAME_SIZE];
-	struct stat st;
-	fifo_name(name, q->region.header.id);
+	struct stat open, named;
+	return flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &open) == 0 &&
+	       fstatat(dir, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && open.st_ino == named.st_ino &&
+	       S_ISFIFO(open.st_mode);
+}
+
+static int open_fifo_once(struct mq_queue *q, int dir, const char *name)
+{
 	bool made = mkfifoat(dir, name, 0600) == 0;
 	if (!made && errno != EEXIST)
 		return -errno;
 	int fd = openat(dir, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode)) {
+		return errno == ENOENT ? -EAGAIN : -errno;
+	if (!still_named(fd, dir, name)) {
 		close(fd);
-		return -EBADMSG;
+		return -EAGAIN;
 	}
 	if (made)
 		copy_rights(q, fd);
 	fcntl(fd, F_SETPIPE_SZ, FIFO_BYTES);
 	return fd;
+}
+
+static int open_fifo(struct mq_queue *q, int dir)
+{
+	char name[FIFO_NAME_SIZE];
+	fifo_name(name, q->region.header.id);
+	int fd = -EAGAIN;
+	for (int i = 0; fd == -EAGAIN && i < OPEN_ROUNDS; i++) {
+		fd = open_fifo_once(q, dir, name);
+		if (fd == -EAGAIN)
+			sched_yield();
+	}
+	return fd == -EAGAIN ? -EBADMSG : fd;
+}
+
+// A fifo that nobody has open belongs to a queue that nobody uses; if that has a name still, its next
+// poller makes the fifo again.
+static void sweep_one(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlinkat(dir, name, 0);
+	close(fd);
+}
+
+void phi_mq_tokens_sweep(int dir)
+{
+	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = own < 0 ? NULL : fdopendir(own);
+	if (d == NULL) {
+		if (own >= 0)
+			close(own);
+		return;
+	}
+	for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+		if (strncmp(e->d_name, FIFO_PREFIX, sizeof FIFO_PREFIX - 1) == 0)
+			sweep_one(dir, e->d_name);
+	closedir(d);
 }
 
 static int open_once(struct mq_queue *q)
@@ -70,11 +124,15 @@ static int open_once(struct mq_queue *q)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int dir = phi_namespace_open();
 	int fd = dir < 0 ? dir : open_fifo(q, dir);
-	if (dir >= 0)
+	if (dir >= 0) {
+		phi_mq_tokens_sweep(dir);
 		close(dir);
+	}
 	pthread_setcancelstate(state, NULL);
-	if (fd >= 0)
+	if (fd >= 0) {
+		store_relaxed_u32(&phi_mq_has_fifos, 1);
 		store_release_u32(&q->fifo, (uint32_t)fd + 1); // FIFO_OPEN
+	}
 	return fd < 0 ? fd : 0;
 }
 
@@ -203,11 +261,26 @@ static int switch_to_one_lock(struct mq_op *op)
 	return r;
 }
 
+// What dead borrowers had is readable.
+static int reap_for_poller(struct mq_queue *q)
+{
+	struct mq_op op;
+	if (load_relaxed_u32(&q->c->loans) == 0)
+		return 0;
+	phi_mq_begin(&op, q);
+	op.nonblock = true;
+	op.abstime = NULL;
+	phi_mq_reap(&op);
+	return phi_mq_end(&op, 0);
+}
+
 int phi_mq_tokens_polled(struct phi_handle *h)
 {
 	struct mq_queue *q = (struct mq_queue *)h;
+	if (q->fifo_is_public)
+		return reap_for_poller(q);
 	// A number that was the queue's, closed behind our back and used again, is not ours to touch.
-	if (q->fifo_is_public || !phi_region_has_fd(&q->region, q->region.fd))
+	if (!phi_region_has_fd(&q->region, q->region.fd))
 		return 0;
 	struct mq_op op;
 	phi_mq_begin(&op, q);
@@ -218,14 +291,9 @@ int phi_mq_tokens_polled(struct phi_handle *h)
 	if (r == 0)
 		r = make_public(q);
 	pthread_mutex_unlock(&q->change);
+	if (r == 0)
+		r = reap_for_poller(q);
 	return phi_mq_end(&op, r);
-}
-
-void phi_mq_tokens_unlink(int dir, const uint64_t id[2])
-{
-	char name[FIFO_NAME_SIZE];
-	fifo_name(name, id);
-	unlinkat(dir, name, 0);
 }
 
 void phi_mq_tokens_close(struct mq_queue *q)

@@ -91,6 +91,10 @@ int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owe
 	fence_seq_cst();
 	uint64_t free_tail = load_acquire_u64(&c->free_tail); // FREE_TAIL
 	owed->was_empty = free_tail - tail + load_relaxed_u32(&c->borrowed) + 1 >= q->g.maxmsg;
+	if (owed->watched != 0) {
+		c->arrivals += owed->was_empty;
+		c->judged = (uint32_t)tail;
+	}
 	if (polled(q) && free_tail == tail)
 		phi_mq_tokens_set(q, phi_mq_tokens_for(q, tail, free_tail)); // "not writable" after
 	return 0;

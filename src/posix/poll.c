@@ -23,13 +23,24 @@
 #include <unistd.h>
 
 #define KERNEL_SIGSET_BYTES 8
-#define PUBLIC __attribute__((visibility("default")))
+// Weak, because a static libc may keep epoll_ctl in one object with functions that the program needs:
+// then that one wins, and we see below that it did.
+#define PUBLIC __attribute__((weak, visibility("default")))
 
-// What this program takes for poll, in a volatile pointer: the compiler must not conclude that it is
-// ours. Who binds poll to somebody else does so with the others.
+// What this program takes for these two, in volatile pointers: the compiler must not conclude that
+// they are ours.
 static int (*volatile bound_poll)(struct pollfd *, nfds_t, int) = poll;
+static int (*volatile bound_epoll_ctl)(int, int, int, struct epoll_event *) = epoll_ctl;
+
+#ifdef __clang__
+#define LIKE(function)
+#else // the attributes of glibc's declaration, or gcc complains
+#define LIKE(function) __attribute__((copy(function)))
+#endif
 
 extern __typeof__(poll) phi_poll __attribute__((alias("poll"), visibility("hidden")));
+extern __typeof__(epoll_ctl) phi_epoll_ctl
+	__attribute__((alias("epoll_ctl"), visibility("hidden"))) LIKE(epoll_ctl);
 
 static int announce(int fd)
 {
@@ -39,7 +50,7 @@ static int announce(int fd)
 
 int phi_polls_expected(int fd)
 {
-	return bound_poll == phi_poll ? 0 : announce(fd);
+	return bound_poll == phi_poll && bound_epoll_ctl == phi_epoll_ctl ? 0 : announce(fd);
 }
 
 static bool nothing_of_ours(void)

@@ -30,6 +30,7 @@ static __thread struct {
 	int64_t looked_ns;
 	int64_t short_until_ns;
 	long preempted;
+	uint32_t long_waits;
 	bool alone;
 } cpus;
 
@@ -98,10 +99,11 @@ static int64_t allowance(struct phi_spin *s)
 	int64_t bound = phi_spin_bound_ns();
 	if (bound <= 0)
 		return 0;
-	int64_t limit = s->limit_ns;
+	int64_t limit = load_relaxed_u32(&s->limit_ns);
 	if (limit < WORTH_NS) {
-		if (s->skip > 0) {
-			s->skip--;
+		uint32_t skip = load_relaxed_u32(&s->skip);
+		if (skip > 0) {
+			store_relaxed_u32(&s->skip, skip - 1);
 			return 0;
 		}
 		limit = PROBE_NS;
@@ -112,17 +114,18 @@ static int64_t allowance(struct phi_spin *s)
 static void succeeded(struct phi_spin *s, int64_t took)
 {
 	int64_t limit = 4 * took + 3000;
-	s->limit_ns = (uint32_t)(limit < BOUND_NS * 10 ? limit : BOUND_NS * 10);
-	s->gap = 1;
+	store_relaxed_u32(&s->limit_ns, (uint32_t)(limit < BOUND_NS * 10 ? limit : BOUND_NS * 10));
+	store_relaxed_u32(&s->gap, 1);
 }
 
 static void failed(struct phi_spin *s)
 {
-	s->limit_ns = s->limit_ns / 4;
-	if (s->limit_ns < WORTH_NS) {
-		s->limit_ns = 0;
-		s->skip = s->gap;
-		s->gap = s->gap * 2 < GAP_MAX ? s->gap * 2 : GAP_MAX;
+	uint32_t limit = load_relaxed_u32(&s->limit_ns) / 4;
+	store_relaxed_u32(&s->limit_ns, limit < WORTH_NS ? 0 : limit);
+	if (limit < WORTH_NS) {
+		uint32_t gap = load_relaxed_u32(&s->gap);
+		store_relaxed_u32(&s->skip, gap);
+		store_relaxed_u32(&s->gap, gap * 2 < GAP_MAX ? gap * 2 : GAP_MAX);
 	}
 }
 
@@ -162,7 +165,7 @@ bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
 		cpu_relax();
 	}
 	int64_t begin = phi_now_ns();
-	if (++s->long_waits % LOOK_EVERY == 0)
+	if (++cpus.long_waits % LOOK_EVERY == 0)
 		look_at_cpus(begin);
 	if (begin < cpus.short_until_ns && limit > SHORT_CAP_NS)
 		limit = SHORT_CAP_NS;

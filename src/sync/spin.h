@@ -17,7 +17,6 @@ struct phi_spin {
 	uint32_t limit_ns; // spin at most so long; below PHI_SPIN_WORTH_NS: do not
 	uint32_t gap;      // waits between probes while it does not pay
 	uint32_t skip;     // waits until the next probe
-	uint32_t long_waits;
 };
 
 void phi_spin_init(struct phi_spin *s);
