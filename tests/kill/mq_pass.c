@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 
 static pid_t party;
@@ -160,7 +161,7 @@ static int one_of_two_was_woken(void)
 {
 	const uint32_t *got = kill_shared();
 	const pid_t both[2] = {party, second};
-	const bool sent = one_got_through(both, 2, 0, "one of two sleeping receivers");
+	const size_t sent = parties_through(both, 2, 0, "one of two sleeping receivers");
 
 	kill_note("sending to the other sleeping receiver");
 	put(SURVIVORS, 0);
@@ -171,7 +172,71 @@ static int one_of_two_was_woken(void)
 	KILL_CHECK(got[0] == 2, "%u of two receivers got a message", got[0]);
 	expect_only((const uint32_t[]){0}, 0);
 	expect_capacity();
-	return sent;
+	return (int)sent;
+}
+
+// ---- two receivers sleep, and run late when they are woken: two wake-ups may hit one of them ----
+//
+// They share the processor of the survivor and the victim, who go first: for certain where real-time
+// scheduling is allowed, else as a rule.
+
+static int slow_cpu;
+static char second_message[SMALL];
+
+static void schedule(int policy, int priority)
+{
+	const struct sched_param param = {.sched_priority = priority};
+
+	sched_setscheduler(0, policy, &param);
+}
+
+static void receive_slowly(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(slow_cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	schedule(SCHED_IDLE, 0);
+	receive_and_tell();
+}
+
+static void make_with_slow_receivers(void)
+{
+	make_empty();
+	slow_cpu = sched_getcpu();
+	fill_message(second_message, SMALL, VICTIMS + 1);
+	party = kill_party(receive_slowly);
+	kill_await_asleep(party);
+	second = kill_party(receive_slowly);
+	kill_await_asleep(second);
+	schedule(SCHED_FIFO, 1);
+}
+
+static void send_two(void)
+{
+	victim_send(3);
+	ph_mq_send(q, second_message, q_size, 3);
+}
+
+// As many receivers have a message as were sent; who sleeps sleeps rightly.
+static int both_were_woken(void)
+{
+	const uint32_t *got = kill_shared();
+	const pid_t both[2] = {party, second};
+
+	schedule(SCHED_OTHER, 0);
+	const size_t sent = parties_through(both, 2, 0, "one of two slow receivers");
+
+	kill_note("sending to the other slow receivers");
+	for (size_t i = sent; i < 2; i++)
+		put(SURVIVORS + (uint32_t)i, 0);
+	kill_join(party, "the first receiver");
+	kill_join(second, "the second receiver");
+	KILL_CHECK(got[0] == 2, "%u of two receivers got a message", got[0]);
+	expect_messages((const uint32_t[]){0}, NULL);
+	expect_capacity();
+	return (int)sent;
 }
 
 // ---- a sender sleeps, the victim receives ----
@@ -348,6 +413,11 @@ static const struct kill_scenario scenarios[] = {
      .operation = send_one,
      .after = one_of_two_was_woken,
      .last = 1},
+	{.name = "two_sends_to_slow_receivers",
+     .prepare = make_with_slow_receivers,
+     .operation = send_two,
+     .after = both_were_woken,
+     .first = KILL_EITHER},
 	{.name = "send_to_poller",
      .prepare = make_with_poller,
      .operation = send_one,

@@ -259,10 +259,10 @@ static size_t count_ended(const pid_t *parties, size_t n)
 	return ended;
 }
 
-static bool all_sleep(const pid_t *parties, size_t n)
+static bool others_sleep(const pid_t *parties, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!sleeps_now(parties[i]))
+		if (!sleeps_now(parties[i]) && !kill_has_ended(parties[i]))
 			return false;
 	return true;
 }
@@ -276,25 +276,25 @@ static bool may_sleep(const struct ph_mq_info *info, size_t quiet)
 	return quiet == 0 ? inside == 0 : inside >= quiet;
 }
 
-bool one_got_through(const pid_t *parties, size_t n, size_t quiet, const char *who)
+size_t parties_through(const pid_t *parties, size_t n, size_t quiet, const char *who)
 {
 	char note[100];
 	struct ph_mq_info info;
 
 	snprintf(note, sizeof(note), "%s should go on and sleeps", who);
 	kill_note(note);
-	while (count_ended(parties, n) == 0) {
+	while (count_ended(parties, n) < n) {
 		KILL_CHECK(ph_mq_info(NAME, &info) == 0, "info fails: %s", strerror(errno));
-		if (may_sleep(&info, quiet) && all_sleep(parties, n))
-			return false;
+		if (may_sleep(&info, quiet) && others_sleep(parties, n))
+			break;
 		pause_a_little();
 	}
-	return true;
+	return count_ended(parties, n);
 }
 
 bool party_got_through(pid_t party, size_t quiet, const char *who)
 {
-	if (!one_got_through(&party, 1, quiet, who))
+	if (parties_through(&party, 1, quiet, who) == 0)
 		return false;
 	kill_join(party, who);
 	return true;

@@ -66,8 +66,8 @@ void expect_capacity(void);
 // sleeps rightly, because the queue holds `quiet` messages (0: a receiver; the depth: a sender),
 // the borrowed ones included.
 bool party_got_through(pid_t party, size_t quiet, const char *who);
-// The same for several: true if at least one has ended; none is joined.
-bool one_got_through(const pid_t *parties, size_t n, size_t quiet, const char *who);
+// The same for several: how many have gone through. None is joined.
+size_t parties_through(const pid_t *parties, size_t n, size_t quiet, const char *who);
 
 long count_messages(void);
 
