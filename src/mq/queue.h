@@ -130,6 +130,16 @@ static inline uint32_t *phi_mq_ring_at(const struct mq_queue *q, uint64_t pos)
 	return &q->ring[pos & (q->g.ring_size - 1)];
 }
 
+// Deep queues outgrow the caches: fetch the head and the first bytes of a slot that is soon needed.
+static inline void phi_mq_fetch(const struct mq_queue *q, uint32_t slot)
+{
+	if (slot < q->g.slots) {
+		const uint8_t *s = (const uint8_t *)phi_mq_slot(q, slot);
+		__builtin_prefetch(s, 1);
+		__builtin_prefetch(s + MQ_LINE, 1);
+	}
+}
+
 #define MQ_LENGTH_BITS 48
 
 static inline uint64_t phi_mq_pack(unsigned prio, uint64_t len)

@@ -6,11 +6,14 @@
 
 #include <string.h>
 
+#define FETCH_AHEAD 4
+
 // Messages sent since the last look go into the index.
 static bool index_new(struct mq_queue *q, uint64_t head, uint64_t tail)
 {
 	for (uint64_t pos = head; pos != tail; pos++) {
 		uint32_t slot = load_relaxed_u32(phi_mq_ring_at(q, pos));
+		phi_mq_fetch(q, load_relaxed_u32(phi_mq_ring_at(q, pos + FETCH_AHEAD)));
 		if (slot >= q->g.slots)
 			return false;
 		const struct mq_slot *s = phi_mq_slot(q, slot);
@@ -59,6 +62,7 @@ static int pick_once(struct mq_queue *q, struct mq_pick *p)
 			return -EBADMSG;
 		if (!phi_mq_index_first(q, &p->slot, &p->prio))
 			return -EBADMSG;
+		phi_mq_fetch(q, load_relaxed_u32(&q->next[p->slot])); // the next one, as a rule
 	}
 	return read_head(q, p, tail) ? 1 : -EBADMSG;
 }

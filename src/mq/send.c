@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define FETCH_AHEAD 2
+
 // The free cursor as last seen saves the receivers' line.
 static int look_for_room(struct mq_op *op, uint64_t tail)
 {
@@ -28,6 +30,7 @@ int phi_mq_find_room(struct mq_op *op, uint64_t *pos, uint32_t *slot)
 	if (r < 0)
 		return r;
 	*slot = load_relaxed_u32(phi_mq_ring_at(op->q, *pos));
+	phi_mq_fetch(op->q, load_relaxed_u32(phi_mq_ring_at(op->q, *pos + FETCH_AHEAD)));
 	return *slot < op->q->g.slots ? 0 : phi_mq_poison(op->q);
 }
 
