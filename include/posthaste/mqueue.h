@@ -232,24 +232,24 @@ int ph_mq_cancel(mqd_t mqdes, struct ph_mq_loan *loan);
 // What can be seen of a queue from outside, without a lock and without disturbing anybody. Values are
 // a snapshot; each is from one read, they need not fit together while the queue is in use.
 struct ph_mq_info {
-	char name[264];              // with the leading slash
-	uint64_t maxmsg, msgsize;    // depth in messages, size in bytes
-	uint64_t curmsgs;            // messages that a receive could take
-	uint64_t borrowed, reserved; // loans outstanding
-	uint64_t spares;             // most reservations at once
-	uint64_t sent, received;     // messages since creation
-	uint64_t bytes;              // memory reserved for the object
-	uint32_t receivers_asleep;   // sleepers on the empty queue
-	uint32_t senders_asleep;     // sleepers on the full queue
-	int32_t last_sender, last_receiver; // pids, for display; 0 = none yet
+	char name[264];                                // with the leading slash
+	uint64_t maxmsg, msgsize;                      // depth in messages, size in bytes
+	uint64_t curmsgs;                              // messages that a receive could take
+	uint64_t borrowed, reserved;                   // loans outstanding
+	uint64_t spares;                               // most reservations at once
+	uint64_t sent, received;                       // messages since creation
+	uint64_t bytes;                                // memory reserved for the object
+	uint32_t receivers_asleep;                     // sleepers on the empty queue
+	uint32_t senders_asleep;                       // sleepers on the full queue
+	int32_t last_sender, last_receiver;            // pids, for display; 0 = none yet
 	int64_t last_send_age_ms, last_receive_age_ms; // -1 = none yet
-	int64_t created_s;           // seconds since the epoch
-	int32_t creator;             // pid, for display
-	int32_t notify_pid;          // registered for notification; 0 = nobody
-	uint32_t subscribers;        // 1 = there may be some, 0 = none
-	uint32_t polled;             // 1 = somebody polls a descriptor of it
-	uint32_t attached;           // 1 = some process has it open
-	uint32_t damaged;            // 1 = the state contradicts itself
+	int64_t created_s;                             // seconds since the epoch
+	int32_t creator;                               // pid, for display
+	int32_t notify_pid;                            // registered for notification; 0 = nobody
+	uint32_t subscribers;                          // 1 = there may be some, 0 = none
+	uint32_t polled;                               // 1 = somebody polls a descriptor of it
+	uint32_t attached;                             // 1 = some process has it open
+	uint32_t damaged;                              // 1 = the state contradicts itself
 	uid_t uid;
 	gid_t gid;
 	mode_t mode;

@@ -8,45 +8,45 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PHI_ATOMIC(T, S)                                                                           \
-	static inline T load_relaxed_##S(const T *p)                                               \
-	{                                                                                          \
-		return __atomic_load_n(p, __ATOMIC_RELAXED);                                       \
-	}                                                                                          \
-	static inline T load_acquire_##S(const T *p)                                               \
-	{                                                                                          \
-		return __atomic_load_n(p, __ATOMIC_ACQUIRE);                                       \
-	}                                                                                          \
-	static inline void store_relaxed_##S(T *p, T v)                                            \
-	{                                                                                          \
-		__atomic_store_n(p, v, __ATOMIC_RELAXED);                                          \
-	}                                                                                          \
-	static inline void store_release_##S(T *p, T v)                                            \
-	{                                                                                          \
-		__atomic_store_n(p, v, __ATOMIC_RELEASE);                                          \
-	}                                                                                          \
-	static inline T exchange_acq_rel_##S(T *p, T v)                                            \
-	{                                                                                          \
-		return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL);                                \
-	}                                                                                          \
-	static inline T add_acq_rel_##S(T *p, T v)                                                 \
-	{                                                                                          \
-		return __atomic_add_fetch(p, v, __ATOMIC_ACQ_REL);                                 \
-	}                                                                                          \
-	static inline bool cas_acquire_##S(T *p, T expect, T v)                                    \
-	{                                                                                          \
-		return __atomic_compare_exchange_n(p, &expect, v, false, __ATOMIC_ACQUIRE,         \
-						   __ATOMIC_RELAXED);                              \
-	}                                                                                          \
-	static inline bool cas_release_##S(T *p, T expect, T v)                                    \
-	{                                                                                          \
-		return __atomic_compare_exchange_n(p, &expect, v, false, __ATOMIC_RELEASE,         \
-						   __ATOMIC_RELAXED);                              \
-	}                                                                                          \
-	static inline bool cas_acq_rel_##S(T *p, T expect, T v)                                    \
-	{                                                                                          \
-		return __atomic_compare_exchange_n(p, &expect, v, false, __ATOMIC_ACQ_REL,         \
-						   __ATOMIC_RELAXED);                              \
+#define PHI_ATOMIC(T, S)                                                           \
+	static inline T load_relaxed_##S(const T *p)                                   \
+	{                                                                              \
+		return __atomic_load_n(p, __ATOMIC_RELAXED);                               \
+	}                                                                              \
+	static inline T load_acquire_##S(const T *p)                                   \
+	{                                                                              \
+		return __atomic_load_n(p, __ATOMIC_ACQUIRE);                               \
+	}                                                                              \
+	static inline void store_relaxed_##S(T *p, T v)                                \
+	{                                                                              \
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);                                  \
+	}                                                                              \
+	static inline void store_release_##S(T *p, T v)                                \
+	{                                                                              \
+		__atomic_store_n(p, v, __ATOMIC_RELEASE);                                  \
+	}                                                                              \
+	static inline T exchange_acq_rel_##S(T *p, T v)                                \
+	{                                                                              \
+		return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL);                        \
+	}                                                                              \
+	static inline T add_acq_rel_##S(T *p, T v)                                     \
+	{                                                                              \
+		return __atomic_add_fetch(p, v, __ATOMIC_ACQ_REL);                         \
+	}                                                                              \
+	static inline bool cas_acquire_##S(T *p, T expect, T v)                        \
+	{                                                                              \
+		return __atomic_compare_exchange_n(p, &expect, v, false, __ATOMIC_ACQUIRE, \
+		                                   __ATOMIC_RELAXED);                      \
+	}                                                                              \
+	static inline bool cas_release_##S(T *p, T expect, T v)                        \
+	{                                                                              \
+		return __atomic_compare_exchange_n(p, &expect, v, false, __ATOMIC_RELEASE, \
+		                                   __ATOMIC_RELAXED);                      \
+	}                                                                              \
+	static inline bool cas_acq_rel_##S(T *p, T expect, T v)                        \
+	{                                                                              \
+		return __atomic_compare_exchange_n(p, &expect, v, false, __ATOMIC_ACQ_REL, \
+		                                   __ATOMIC_RELAXED);                      \
 	}
 
 PHI_ATOMIC(uint32_t, u32)

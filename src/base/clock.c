@@ -7,8 +7,8 @@
 struct phi_deadline phi_deadline(clockid_t clock, const struct timespec *abstime)
 {
 	if (abstime == NULL)
-		return (struct phi_deadline){ .clock = -1 };
-	return (struct phi_deadline){ .clock = clock < 0 ? -2 : clock, .at = *abstime };
+		return (struct phi_deadline){.clock = -1};
+	return (struct phi_deadline){.clock = clock < 0 ? -2 : clock, .at = *abstime};
 }
 
 int phi_deadline_check(const struct phi_deadline *d)
@@ -21,8 +21,8 @@ int phi_deadline_check(const struct phi_deadline *d)
 		return -EINVAL;
 	struct timespec now;
 	clock_gettime(d->clock, &now);
-	bool passed = now.tv_sec > d->at.tv_sec ||
-		      (now.tv_sec == d->at.tv_sec && now.tv_nsec >= d->at.tv_nsec);
+	bool passed =
+		now.tv_sec > d->at.tv_sec || (now.tv_sec == d->at.tv_sec && now.tv_nsec >= d->at.tv_nsec);
 	return passed ? -ETIMEDOUT : 0;
 }
 
@@ -44,5 +44,5 @@ struct phi_deadline phi_deadline_within(const struct phi_deadline *d, int64_t ns
 	}
 	if (d->clock >= 0 && before(&d->at, &at))
 		return *d;
-	return (struct phi_deadline){ .clock = clock, .at = at };
+	return (struct phi_deadline){.clock = clock, .at = at};
 }

@@ -17,7 +17,7 @@ static inline int64_t phi_timespec_ns(const struct timespec *ts)
 
 static inline int64_t phi_clock_ns(clockid_t clock)
 {
-	struct timespec ts = { 0, 0 };
+	struct timespec ts = {0, 0};
 	clock_gettime(clock, &ts);
 	return phi_timespec_ns(&ts);
 }

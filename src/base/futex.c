@@ -23,21 +23,21 @@ struct waitv {
 
 int phi_futex_wait(uint32_t *word, uint32_t value, int64_t timeout_ns)
 {
-	struct timespec ts = { timeout_ns / 1000000000, timeout_ns % 1000000000 };
+	struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
 	long r = syscall(SYS_futex, word, FUTEX_WAIT, value, timeout_ns < 0 ? NULL : &ts, NULL, 0);
 	return r < 0 ? -errno : 0;
 }
 
 int phi_futex_wait2(uint32_t *a, uint32_t va, uint32_t *b, uint32_t vb,
-		    const struct phi_deadline *deadline)
+                    const struct phi_deadline *deadline)
 {
 	struct waitv w[2] = {
-		{ va, (uintptr_t)a, WAITV_U32, 0 },
-		{ vb, (uintptr_t)b, WAITV_U32, 0 },
+		{va, (uintptr_t)a, WAITV_U32, 0},
+		{vb, (uintptr_t)b, WAITV_U32, 0},
 	};
 	bool timed = deadline->clock >= 0;
 	long r = syscall(SYS_futex_waitv, w, 2, 0, timed ? &deadline->at : NULL,
-			 timed ? deadline->clock : CLOCK_MONOTONIC);
+	                 timed ? deadline->clock : CLOCK_MONOTONIC);
 	return r < 0 ? -errno : (int)r;
 }
 

@@ -47,7 +47,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 		before.sa_handler(sig);
 	} else {
 		// Back at the faulting instruction, the kernel does what it always did.
-		struct sigaction dfl = { .sa_handler = SIG_DFL };
+		struct sigaction dfl = {.sa_handler = SIG_DFL};
 		sigaction(sig, &dfl, NULL);
 		if (info->si_code <= 0)
 			raise(sig);
@@ -63,7 +63,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	} else {
 		store_relaxed_u32(g->damaged, 1);
 		void *zeros = mmap((void *)g->base, g->bytes, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+		                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 		if (zeros == MAP_FAILED)
 			abort();
 	}
@@ -78,7 +78,7 @@ static void install(void)
 	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus)
 		return;
 	before = now;
-	struct sigaction ours = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 	ours.sa_sigaction = on_sigbus;
 	sigemptyset(&ours.sa_mask);
 	sigaction(SIGBUS, &ours, NULL);

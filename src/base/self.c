@@ -16,7 +16,7 @@
 #endif
 
 // A generation that no process has: the first call asks.
-__thread struct phi_self phi_self_cache = { .generation = UINT32_MAX };
+__thread struct phi_self phi_self_cache = {.generation = UINT32_MAX};
 
 // Until the page exists, and where it cannot.
 static uint32_t no_page;
@@ -40,8 +40,8 @@ static void make_page(void)
 {
 	pthread_atfork(NULL, NULL, forget_in_child);
 	long size = sysconf(_SC_PAGESIZE);
-	void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page =
+		mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		return;
 	if (madvise(page, (size_t)size, MADV_WIPEONFORK) != 0) {

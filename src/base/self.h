@@ -35,7 +35,8 @@ void phi_self_refresh(void);
 static inline struct phi_self *phi_self(void)
 {
 	struct phi_self *s = &phi_self_cache;
-	if (__builtin_expect(s->generation != load_relaxed_u32((uint32_t *)load_acquire_ptr(&phi_fork_word)), 0))
+	if (__builtin_expect(
+			s->generation != load_relaxed_u32((uint32_t *)load_acquire_ptr(&phi_fork_word)), 0))
 		phi_self_refresh();
 	return s;
 }
@@ -49,8 +50,7 @@ static inline uintptr_t phi_set_pending(struct phi_self *s, const void *word)
 {
 	uintptr_t old = s->robust->pending;
 	compiler_barrier();
-	store_relaxed_ptr(&s->robust->pending,
-			  word == NULL ? 0 : (uintptr_t)word - s->robust_bias);
+	store_relaxed_ptr(&s->robust->pending, word == NULL ? 0 : (uintptr_t)word - s->robust_bias);
 	compiler_barrier();
 	return old;
 }

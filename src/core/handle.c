@@ -72,8 +72,7 @@ struct phi_handle *phi_handle_any(int fd)
 	if (load_relaxed_u32(&phi_handle_count) == 0 || fd < 0 || fd >= PHI_FD_BLOCKS * PHI_FD_BLOCK)
 		return NULL;
 	uintptr_t *block = (uintptr_t *)load_acquire_ptr(&phi_fd_table[fd / PHI_FD_BLOCK]);
-	return block == NULL ? NULL
-			     : (struct phi_handle *)load_acquire_ptr(&block[fd % PHI_FD_BLOCK]);
+	return block == NULL ? NULL : (struct phi_handle *)load_acquire_ptr(&block[fd % PHI_FD_BLOCK]);
 }
 
 static uintptr_t *block_for(int fd)

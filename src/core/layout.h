@@ -27,13 +27,14 @@ enum phi_kind {
 //   +-----------------------------------------------------------------------+
 struct phi_region_header {
 	uint64_t magic;
-	uint32_t kind;         // enum phi_kind
-	uint32_t layout;       // the room's layout version
-	uint64_t bytes;        // size of the whole file
-	uint64_t id[2];        // random; names companions, tells two objects of one name apart
-	uint64_t pid_ns;       // inode of the users' pid namespace, 0 = unknown; changed only while nobody is attached
-	int64_t created_s;     // seconds since the epoch
-	int32_t creator;       // pid, diagnostic
+	uint32_t kind;   // enum phi_kind
+	uint32_t layout; // the room's layout version
+	uint64_t bytes;  // size of the whole file
+	uint64_t id[2];  // random; names companions, tells two objects of one name apart
+	uint64_t
+		pid_ns; // inode of the users' pid namespace, 0 = unknown; changed only while nobody is attached
+	int64_t created_s; // seconds since the epoch
+	int32_t creator;   // pid, diagnostic
 	uint32_t reserved;
 	uint64_t geometry[8];
 	char name[256];
@@ -47,8 +48,8 @@ _Static_assert(offsetof(struct phi_region_header, name) == 128, "name offset");
 // Byte ranges of the object's file that carry open-file-description locks. They hold no data: the
 // kernel drops them when the last descriptor of an open is gone, however that happened, and so they
 // are the only judge of who lives. They lie far beyond any size.
-#define PHI_LOCKBYTE_ATTACHED (INT64_C(1) << 56)  // read-locked by every open
-#define PHI_LOCKBYTE_HOLDER (INT64_C(1) << 57)    // + holder number: write-locked by one open
+#define PHI_LOCKBYTE_ATTACHED (INT64_C(1) << 56) // read-locked by every open
+#define PHI_LOCKBYTE_HOLDER (INT64_C(1) << 57)   // + holder number: write-locked by one open
 #define PHI_HOLDERS 4096
 
 #endif

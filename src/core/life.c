@@ -15,13 +15,13 @@
 
 static int set_lock(int fd, int command, short type, int64_t byte)
 {
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 	return fcntl(fd, command, &l) != 0 ? -errno : 0;
 }
 
 static bool locked_by_other(int fd, int64_t byte)
 {
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
 }
 
@@ -47,7 +47,8 @@ int phi_life_attach_ns(int fd, uint64_t *ns)
 {
 	uint64_t mine = phi_life_pid_ns();
 	if (mine != 0 && load_relaxed_u64(ns) != mine) {
-		if (set_lock(fd, F_OFD_SETLK, F_WRLCK, PHI_LOCKBYTE_ATTACHED) < 0 && load_relaxed_u64(ns) != mine)
+		if (set_lock(fd, F_OFD_SETLK, F_WRLCK, PHI_LOCKBYTE_ATTACHED) < 0 &&
+		    load_relaxed_u64(ns) != mine)
 			return -EXDEV;
 		store_relaxed_u64(ns, mine);
 	}

@@ -42,7 +42,7 @@ int phi_name_to_file(const char *prefix, const char *name, char file[NAME_MAX + 
 		memcpy(file + head, rest, tail + 1);
 	} else {
 		snprintf(file, NAME_MAX + 1, "%s%.200s~%016" PRIx64 "%016" PRIx64, prefix, rest,
-			 hash(rest, UINT64_C(0xcbf29ce484222325)), hash(rest, 7));
+		         hash(rest, UINT64_C(0xcbf29ce484222325)), hash(rest, 7));
 	}
 	return 0;
 }

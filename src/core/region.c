@@ -142,7 +142,7 @@ static int fill(struct phi_region *r, const struct phi_region_plan *plan)
 }
 
 int phi_region_create(struct phi_region *r, int dir, const char *file,
-		      const struct phi_region_plan *plan)
+                      const struct phi_region_plan *plan)
 {
 	char temp[TEMP_NAME_SIZE];
 	r->base = NULL;
@@ -163,7 +163,7 @@ int phi_region_create(struct phi_region *r, int dir, const char *file,
 }
 
 static bool header_fits(const struct phi_region_header *h, const struct stat *st,
-			enum phi_kind kind, uint32_t layout, const char *name)
+                        enum phi_kind kind, uint32_t layout, const char *name)
 {
 	return h->magic == PHI_REGION_MAGIC && h->kind == (uint32_t)kind && h->layout == layout &&
 	       h->bytes == (uint64_t)st->st_size && h->bytes <= SIZE_MAX / 2 &&
@@ -200,7 +200,7 @@ static int attach(struct phi_region *r, bool observe)
 }
 
 int phi_region_open(struct phi_region *r, int dir, const char *file, enum phi_kind kind,
-		    uint32_t layout, const char *name, bool observe)
+                    uint32_t layout, const char *name, bool observe)
 {
 	int flags = (observe ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 	r->fd = openat(dir, file, flags);

@@ -34,13 +34,13 @@ struct phi_region_plan {
 
 // Create the file `file` in `dir` and map it. 0; -EEXIST; -ENOSPC; -ENOMEM; -EACCES; ...
 int phi_region_create(struct phi_region *r, int dir, const char *file,
-		      const struct phi_region_plan *plan);
+                      const struct phi_region_plan *plan);
 
 // Open and map it. 0; -ENOENT; -EACCES; -ELOOP a symbolic link; -EBADMSG not an object of this kind and
 // layout and name; -EXDEV in use from another pid namespace; -ENOMEM; -EMFILE; -ENFILE.
 // `name` NULL accepts any. With `observe`, read permission is enough and the mapping is read-only.
 int phi_region_open(struct phi_region *r, int dir, const char *file, enum phi_kind kind,
-		    uint32_t layout, const char *name, bool observe);
+                    uint32_t layout, const char *name, bool observe);
 
 // Whether the number `fd` still leads to this region's file.
 bool phi_region_has_fd(const struct phi_region *r, int fd);

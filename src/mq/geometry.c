@@ -30,7 +30,7 @@ int phi_mq_geometry(struct mq_geometry *g, uint64_t maxmsg, uint64_t msgsize)
 		return -EINVAL;
 	if (maxmsg > MQ_MAX_DEPTH || msgsize > MQ_MAX_SIZE)
 		return -ENOMEM;
-	*g = (struct mq_geometry){ .maxmsg = maxmsg, .msgsize = msgsize };
+	*g = (struct mq_geometry){.maxmsg = maxmsg, .msgsize = msgsize};
 	g->slot_bytes = round_up(sizeof(struct mq_slot) + msgsize, MQ_LINE);
 	// Neighbouring slots of a power-of-two size would fight for the same few cache sets.
 	if (g->slot_bytes % PAGE == 0)

@@ -93,12 +93,12 @@ static void read_header(const struct mq_queue *q, struct ph_mq_info *info)
 }
 
 static int look(struct mq_queue *q, int dir, const char *file, const char *name,
-		struct ph_mq_info *info)
+                struct ph_mq_info *info)
 {
 	int r = phi_mq_attach(q, dir, file, name, true);
 	if (r < 0)
 		return r;
-	struct ph_mq_info seen = { 0 };
+	struct ph_mq_info seen = {0};
 	read_header(q, &seen);
 	read_cursors(q, &seen);
 	read_waiting(q, &seen);
@@ -118,7 +118,7 @@ int phi_mq_info(const char *name, struct ph_mq_info *info)
 	int dir = phi_namespace_open();
 	if (dir < 0)
 		return dir;
-	struct mq_queue q = { 0 };
+	struct mq_queue q = {0};
 	r = look(&q, dir, file, name, info);
 	close(dir);
 	return r;

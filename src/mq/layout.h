@@ -143,15 +143,15 @@ struct mq_control {
 	uint32_t pad4[10];
 
 	// Line 5: event words, bumped to ring.
-	uint32_t rx_event;   // A   receivers sleep here
-	uint32_t tx_event;   // A   senders sleep here
-	uint32_t note_event; // A   the notifying threads sleep here
-	uint32_t generation; // A   feeds rx_asleep and tx_asleep
-	uint32_t borrowed;   // R   messages borrowed, recounted on repair
-	uint32_t tokens;     // S   the poll tokens as last left: bytes in the fifo
+	uint32_t rx_event;     // A   receivers sleep here
+	uint32_t tx_event;     // A   senders sleep here
+	uint32_t note_event;   // A   the notifying threads sleep here
+	uint32_t generation;   // A   feeds rx_asleep and tx_asleep
+	uint32_t borrowed;     // R   messages borrowed, recounted on repair
+	uint32_t tokens;       // S   the poll tokens as last left: bytes in the fifo
 	uint32_t due[MQ_DUES]; // A   tids of senders that may owe a notification, noted under S
-	uint32_t arrivals;      // S   messages that came to the empty queue while watched
-	uint32_t judged;        // S   low half of the tail up to which they are counted
+	uint32_t arrivals;     // S   messages that came to the empty queue while watched
+	uint32_t judged;       // S   low half of the tail up to which they are counted
 
 	// Lines 6, 7
 	struct mq_swap swap;

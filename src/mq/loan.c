@@ -149,7 +149,8 @@ static int claim_spare(struct mq_queue *q, uint32_t owner, struct ph_mq_loan *lo
 		uint32_t slot = load_relaxed_u32(&s->slot);
 		if (slot >= q->g.slots)
 			return phi_mq_poison(q);
-		*loan = (struct ph_mq_loan){ phi_mq_payload(phi_mq_slot(q, slot)), (size_t)q->g.msgsize, 0, i, taken };
+		*loan = (struct ph_mq_loan){phi_mq_payload(phi_mq_slot(q, slot)), (size_t)q->g.msgsize, 0,
+		                            i, taken};
 		return 0;
 	}
 	return -ENOBUFS;
@@ -201,7 +202,8 @@ static bool stands_for(struct mq_queue *q, uint32_t slot, const struct ph_mq_loa
 	return slot < q->g.slots && phi_mq_payload(phi_mq_slot(q, slot)) == loan->data;
 }
 
-static void begin_swap(struct mq_queue *q, uint64_t pos, uint32_t cell, uint32_t given, uint32_t taken)
+static void begin_swap(struct mq_queue *q, uint64_t pos, uint32_t cell, uint32_t given,
+                       uint32_t taken)
 {
 	struct mq_swap *s = &q->c->swap;
 	store_relaxed_u64(&phi_mq_slot(q, taken)->seq, 0);
@@ -221,7 +223,7 @@ struct committing {
 };
 
 static int exchange(struct mq_op *op, const struct committing *m, uint32_t given, uint64_t pos,
-		    uint32_t taken, struct mq_owed *owed)
+                    uint32_t taken, struct mq_owed *owed)
 {
 	struct mq_queue *q = op->q;
 	struct mq_slot *s = phi_mq_slot(q, given);
@@ -240,7 +242,7 @@ static int64_t try_commit(struct mq_op *op, void *arg)
 {
 	const struct committing *m = arg;
 	struct mq_queue *q = op->q;
-	struct mq_owed owed = { 0 };
+	struct mq_owed owed = {0};
 	uint64_t pos;
 	uint32_t taken;
 	int r = phi_mq_lock_send(op);
@@ -264,7 +266,7 @@ static int64_t try_commit(struct mq_op *op, void *arg)
 
 int phi_mq_commit(struct mq_op *op, struct ph_mq_loan *loan, size_t len, unsigned prio)
 {
-	struct committing m = { loan, len, prio };
+	struct committing m = {loan, len, prio};
 	int64_t r = try_commit(op, &m);
 	if (r == -EAGAIN && !op->nonblock)
 		r = phi_mq_block(op, MQ_SENDER, try_commit, &m);
@@ -298,8 +300,8 @@ static int record_borrow(struct mq_op *op, const struct mq_pick *p, struct ph_mq
 	if (!phi_mq_pick_remove(q, p))
 		return phi_mq_poison(q);
 	q->c->borrowed++;
-	*loan = (struct ph_mq_loan){ phi_mq_payload(phi_mq_slot(q, p->slot)), (size_t)p->len, p->prio,
-				     number | BORROWED_CELL, p->seq };
+	*loan = (struct ph_mq_loan){phi_mq_payload(phi_mq_slot(q, p->slot)), (size_t)p->len, p->prio,
+	                            number | BORROWED_CELL, p->seq};
 	return 0;
 }
 
@@ -337,7 +339,7 @@ static struct mq_borrow *find_borrow(struct mq_queue *q, const struct ph_mq_loan
 		return NULL;
 	struct mq_borrow *b = &q->c->borrow[i];
 	bool mine = load_relaxed_u32(&b->owner) == (uint32_t)q->holder + 1 &&
-		    load_relaxed_u64(&b->seq) == loan->ticket;
+	            load_relaxed_u64(&b->seq) == loan->ticket;
 	return mine && stands_for(q, load_relaxed_u32(&b->slot), loan) ? b : NULL;
 }
 
@@ -348,7 +350,7 @@ static void clear_record(struct mq_queue *q, struct mq_borrow *b)
 }
 
 static int lock_and_find(struct mq_op *op, const struct ph_mq_loan *loan, struct mq_borrow **b,
-			 uint32_t *slot)
+                         uint32_t *slot)
 {
 	int r = phi_mq_lock_recv(op);
 	if (r < 0)
@@ -405,6 +407,7 @@ int phi_mq_cancel(struct mq_op *op, struct ph_mq_loan *loan)
 	if (loan->cell & BORROWED_CELL)
 		return cancel_borrow(op, loan);
 	struct mq_spare *s = find_spare(op->q, loan);
-	bool done = s != NULL && cas_acq_rel_u64(&s->claim, loan->ticket, loan->ticket & ~MQ_CLAIM_HOLDER);
+	bool done =
+		s != NULL && cas_acq_rel_u64(&s->claim, loan->ticket, loan->ticket & ~MQ_CLAIM_HOLDER);
 	return done ? 0 : -ESTALE;
 }

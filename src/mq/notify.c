@@ -28,7 +28,8 @@
 
 #define WATCH_STACK_BYTES (256 << 10)
 #define WATCH_UNDECIDED_NS 10000000 // how often to look at a sender that may be delivering
-#define HANDED_NS 100000 // how often, and how many times, to look whether a thread has taken its event
+#define HANDED_NS \
+	100000 // how often, and how many times, to look whether a thread has taken its event
 #define HANDED_ROUNDS 10000
 #define SIGNALS 64
 
@@ -210,7 +211,7 @@ static void look_at_subscription(struct mq_watch *w, const struct sight *s)
 	bool missed = s->was_off && s->tail != w->seen.tail && phi_mq_count(w->q) > 0;
 	w->seen = *s;
 	if (rung || missed)
-		deliver(w, (struct sender){ load_relaxed_i32(&c->tx_pid), getuid() });
+		deliver(w, (struct sender){load_relaxed_i32(&c->tx_pid), getuid()});
 }
 
 // Whether a sender died owing a notification; and whether a living one may be about to deliver.
@@ -410,7 +411,7 @@ static int arm(struct mq_op *op, uint32_t holder, const struct sigevent *ev, str
 
 // A registration that has fired is free, although its thread may not have run yet: wait for that.
 static int arm_when_free(struct mq_op *op, uint32_t holder, const struct sigevent *ev,
-			 struct mq_watch *w)
+                         struct mq_watch *w)
 {
 	struct mq_notice *n = &op->q->c->notice;
 	for (int i = 0;; i++) {

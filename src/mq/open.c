@@ -35,12 +35,12 @@ static void forked(struct phi_handle *h)
 	q->shares_open = r < 0;
 }
 
-static const struct phi_handle_ops ops = { forked, phi_mq_tokens_polled };
+static const struct phi_handle_ops ops = {forked, phi_mq_tokens_polled};
 
 static void init_body(uint8_t *base, void *arg)
 {
 	const struct mq_geometry *g = arg;
-	struct mq_queue q = { .g = *g };
+	struct mq_queue q = {.g = *g};
 	q.c = (struct mq_control *)(base + PHI_REGION_BODY);
 	q.ring = (uint32_t *)(base + g->ring_at);
 	q.c->stamp = MQ_STAMP;
@@ -69,11 +69,11 @@ static int wanted_geometry(struct mq_geometry *g, const struct mq_sizes *sizes)
 	if (sizes != NULL)
 		return phi_mq_geometry(g, sizes->maxmsg, sizes->msgsize);
 	return phi_mq_geometry(g, kernel_default("/proc/sys/fs/mqueue/msg_default", DEFAULT_DEPTH),
-			       kernel_default("/proc/sys/fs/mqueue/msgsize_default", DEFAULT_SIZE));
+	                       kernel_default("/proc/sys/fs/mqueue/msgsize_default", DEFAULT_SIZE));
 }
 
 static int create(struct mq_queue *q, int dir, const char *file, const char *name, unsigned mode,
-		  const struct mq_sizes *sizes)
+                  const struct mq_sizes *sizes)
 {
 	uint64_t words[8];
 	int r = wanted_geometry(&q->g, sizes);
@@ -129,7 +129,7 @@ void phi_mq_point(struct mq_queue *q)
 }
 
 static int open_or_create(struct mq_queue *q, int dir, const char *name, int oflag, unsigned mode,
-			  const struct mq_sizes *sizes)
+                          const struct mq_sizes *sizes)
 {
 	char file[NAME_MAX + 1];
 	int r = phi_name_to_file(MQ_PREFIX, name, file);
@@ -169,7 +169,7 @@ static int publish(struct mq_queue *q, int oflag)
 }
 
 int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_sizes *sizes,
-		struct mq_queue **out)
+                struct mq_queue **out)
 {
 	struct mq_queue *q = calloc(1, sizeof *q);
 	if (q == NULL)

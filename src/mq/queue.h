@@ -83,11 +83,11 @@ struct mq_op {
 	struct phi_hold hold;
 	struct mq_queue *q;
 	struct phi_lock *held;
-	bool duty;     // announced as a sleeper: its death must pass the wake-up on
-	bool sentinel; // slept looking after loans
-	uint32_t event; // the event word before the last look
-	uint64_t seen;  // the other side's cursor at the last look
-	bool nonblock; // must not wait for anything
+	bool duty;                      // announced as a sleeper: its death must pass the wake-up on
+	bool sentinel;                  // slept looking after loans
+	uint32_t event;                 // the event word before the last look
+	uint64_t seen;                  // the other side's cursor at the last look
+	bool nonblock;                  // must not wait for anything
 	clockid_t clock;                // of abstime
 	const struct timespec *abstime; // NULL = no deadline
 	struct phi_deadline deadline;   // both of them, once the call blocks
@@ -325,7 +325,7 @@ struct mq_sizes {
 	uint64_t maxmsg, msgsize;
 };
 int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_sizes *sizes,
-		struct mq_queue **out);
+                struct mq_queue **out);
 int phi_mq_close(int fd);
 int phi_mq_unlink(const char *name);
 // Map an existing queue; with `observe` read-only, for a look from outside.

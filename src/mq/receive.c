@@ -152,7 +152,7 @@ __attribute__((flatten)) static int64_t try_receive(struct mq_op *op, void *arg)
 
 int64_t phi_mq_receive(struct mq_op *op, void *buf, unsigned *prio)
 {
-	struct receiving m = { buf, prio };
+	struct receiving m = {buf, prio};
 	phi_mq_look_after_loans(op);
 	int64_t r = try_receive(op, &m);
 	if (r == -EAGAIN && !op->nonblock)

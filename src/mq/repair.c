@@ -69,7 +69,7 @@ static uint64_t collect(struct mq_queue *q, uint64_t tail, struct found *found, 
 		if (n == most)
 			return most + 1;
 		unsigned prio = phi_mq_priority(load_relaxed_u64(&phi_mq_slot(q, slot)->prio_len));
-		found[n++] = (struct found){ seq, slot, prio };
+		found[n++] = (struct found){seq, slot, prio};
 	}
 	return n;
 }

@@ -47,7 +47,7 @@ int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed)
 	struct mq_control *c = op->q->c;
 	leave_traces(op);
 	uint32_t anybody = load_relaxed_u32(&c->rx_asleep) | load_relaxed_u32(&c->watched) |
-			   load_relaxed_u32(&c->polled);
+	                   load_relaxed_u32(&c->polled);
 	owed->any = anybody != 0;
 	if (__builtin_expect(owed->any, 0))
 		return phi_mq_commit_tail_slow(op, pos + 1, owed);
@@ -88,7 +88,7 @@ __attribute__((flatten)) static int64_t try_send(struct mq_op *op, void *arg)
 
 int phi_mq_send(struct mq_op *op, const void *msg, size_t len, unsigned prio)
 {
-	struct sending m = { msg, len, prio };
+	struct sending m = {msg, len, prio};
 	int64_t r = try_send(op, &m);
 	if (r == -EAGAIN && !op->nonblock)
 		r = phi_mq_block(op, MQ_SENDER, try_send, &m);

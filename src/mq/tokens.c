@@ -211,8 +211,8 @@ void phi_mq_tokens_resync(struct mq_queue *q)
 	if (descriptor(q) < 0 && open_once(q) < 0)
 		return;
 	store_relaxed_u32(&c->tokens, content(descriptor(q)));
-	phi_mq_tokens_set(q, phi_mq_tokens_for(q, load_relaxed_u64(&c->tail),
-					       load_relaxed_u64(&c->free_tail)));
+	phi_mq_tokens_set(
+		q, phi_mq_tokens_for(q, load_relaxed_u64(&c->tail), load_relaxed_u64(&c->free_tail)));
 }
 
 int phi_mq_tokens_open(struct mq_queue *q)

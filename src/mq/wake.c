@@ -18,10 +18,9 @@ static struct side side_of(struct mq_queue *q, enum mq_side which)
 {
 	struct mq_control *c = q->c;
 	if (which == MQ_RECEIVER) // `watched`: who registers must see who is blocked, so do not spin
-		return (struct side){ &c->rx_asleep, &c->rx_event, &c->tail, &c->tx_cpu,
-				      &c->watched, &q->rx_spin };
-	return (struct side){ &c->tx_asleep, &c->tx_event, &c->free_tail, &c->rx_cpu, NULL,
-			      &q->tx_spin };
+		return (struct side){&c->rx_asleep, &c->rx_event, &c->tail,
+		                     &c->tx_cpu,    &c->watched,  &q->rx_spin};
+	return (struct side){&c->tx_asleep, &c->tx_event, &c->free_tail, &c->rx_cpu, NULL, &q->tx_spin};
 }
 
 static uint32_t new_number(struct mq_queue *q)
@@ -145,7 +144,7 @@ static void refresh_tokens(struct mq_op *op)
 	if (op->held != &c->send || !polled(op->q) || phi_mq_tokens_open(op->q) < 0)
 		return;
 	phi_mq_tokens_set(op->q, phi_mq_tokens_for(op->q, load_relaxed_u64(&c->tail),
-					   load_relaxed_u64(&c->free_tail)));
+	                                           load_relaxed_u64(&c->free_tail)));
 }
 
 // If receivers sleep, one of them has to look after the borrowers from now on.
@@ -251,7 +250,7 @@ static int sleep_on(struct mq_op *op, enum mq_side which)
 {
 	struct side s = side_of(op->q, which);
 	struct mq_control *c = op->q->c;
-	struct sleeper me = { op, s.event, sign_in(op, which) };
+	struct sleeper me = {op, s.event, sign_in(op, which)};
 	op->sentinel = which == MQ_RECEIVER && load_relaxed_u32(&c->loans) != 0;
 	struct phi_sleep sleep = {
 		.event = s.event,
@@ -271,7 +270,8 @@ static int sleep_on(struct mq_op *op, enum mq_side which)
 }
 
 // The announcement, a last look, sleep, and another look - also when the time is up.
-static int64_t announce_and_sleep(struct mq_op *op, enum mq_side which, mq_attempt *attempt, void *arg)
+static int64_t announce_and_sleep(struct mq_op *op, enum mq_side which, mq_attempt *attempt,
+                                  void *arg)
 {
 	int64_t r = announce(op, which);
 	if (r < 0)

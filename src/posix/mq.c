@@ -32,7 +32,7 @@ static inline bool nonblock(const struct mq_queue *q)
 }
 
 static inline void begin(struct mq_op *op, struct mq_queue *q, clockid_t clock,
-			 const struct timespec *abstime)
+                         const struct timespec *abstime)
 {
 	phi_mq_begin(op, q);
 	op->nonblock = nonblock(q);
@@ -81,8 +81,7 @@ mqd_t ph_mq_open(const char *name, int oflag, ...)
 		if (attr != NULL) {
 			if (attr->mq_maxmsg <= 0 || attr->mq_msgsize <= 0)
 				return (mqd_t)result(-EINVAL);
-			sizes = (struct mq_sizes){ (uint64_t)attr->mq_maxmsg,
-						   (uint64_t)attr->mq_msgsize };
+			sizes = (struct mq_sizes){(uint64_t)attr->mq_maxmsg, (uint64_t)attr->mq_msgsize};
 			wanted = &sizes;
 		}
 	}
@@ -114,7 +113,7 @@ static int check_send(const struct mq_queue *q, size_t len, unsigned prio)
 }
 
 int ph_mq_clocksend(mqd_t mqdes, const char *msg, size_t len, unsigned prio, clockid_t clock,
-		    const struct timespec *abstime)
+                    const struct timespec *abstime)
 {
 	pthread_testcancel();
 	struct mq_queue *q = find(mqdes);
@@ -128,7 +127,7 @@ int ph_mq_clocksend(mqd_t mqdes, const char *msg, size_t len, unsigned prio, clo
 }
 
 int ph_mq_timedsend(mqd_t mqdes, const char *msg, size_t len, unsigned prio,
-		    const struct timespec *abstime)
+                    const struct timespec *abstime)
 {
 	return ph_mq_clocksend(mqdes, msg, len, prio, CLOCK_REALTIME, abstime);
 }
@@ -152,7 +151,7 @@ static int64_t end_receive(struct mq_op *op, int64_t r)
 }
 
 ssize_t ph_mq_clockreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio, clockid_t clock,
-			   const struct timespec *abstime)
+                           const struct timespec *abstime)
 {
 	pthread_testcancel();
 	struct mq_queue *q = find(mqdes);
@@ -165,7 +164,7 @@ ssize_t ph_mq_clockreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio, c
 }
 
 ssize_t ph_mq_timedreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio,
-			   const struct timespec *abstime)
+                           const struct timespec *abstime)
 {
 	return ph_mq_clockreceive(mqdes, msg, len, prio, CLOCK_REALTIME, abstime);
 }
@@ -277,7 +276,7 @@ int ph_mq_reserve(mqd_t mqdes, struct ph_mq_loan *loan)
 }
 
 int ph_mq_clockcommit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned prio,
-		      clockid_t clock, const struct timespec *abstime)
+                      clockid_t clock, const struct timespec *abstime)
 {
 	pthread_testcancel();
 	struct mq_queue *q = find(mqdes);
@@ -296,7 +295,7 @@ int ph_mq_commit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned prio
 }
 
 int ph_mq_clockborrow(mqd_t mqdes, struct ph_mq_loan *loan, clockid_t clock,
-		      const struct timespec *abstime)
+                      const struct timespec *abstime)
 {
 	pthread_testcancel();
 	struct mq_queue *q = find(mqdes);

@@ -39,8 +39,8 @@ static int (*volatile bound_epoll_ctl)(int, int, int, struct epoll_event *) = ep
 #endif
 
 extern __typeof__(poll) phi_poll __attribute__((alias("poll"), visibility("hidden")));
-extern __typeof__(epoll_ctl) phi_epoll_ctl
-	__attribute__((alias("epoll_ctl"), visibility("hidden"))) LIKE(epoll_ctl);
+extern __typeof__(epoll_ctl) phi_epoll_ctl __attribute__((alias("epoll_ctl"), visibility("hidden")))
+LIKE(epoll_ctl);
 
 static int announce(int fd)
 {
@@ -84,15 +84,15 @@ PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 	if (timeout != NULL)
 		left = *timeout;
 	return enter(SYS_ppoll, (long)fds, (long)n, (long)(timeout == NULL ? NULL : &left), (long)mask,
-		     KERNEL_SIGSET_BYTES, 0);
+	             KERNEL_SIGSET_BYTES, 0);
 }
 
 PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	announce_poll(fds, n);
-	struct timespec left = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+	struct timespec left = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
 	return enter(SYS_ppoll, (long)fds, (long)n, (long)(timeout_ms < 0 ? NULL : &left), 0,
-		     KERNEL_SIGSET_BYTES, 0);
+	             KERNEL_SIGSET_BYTES, 0);
 }
 
 static void announce_set(int n, const fd_set *set)
@@ -103,12 +103,12 @@ static void announce_set(int n, const fd_set *set)
 }
 
 static int do_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timespec *left,
-		     const sigset_t *mask)
+                     const sigset_t *mask)
 {
 	const struct {
 		const sigset_t *mask;
 		size_t bytes;
-	} arg = { mask, KERNEL_SIGSET_BYTES };
+	} arg = {mask, KERNEL_SIGSET_BYTES};
 	if (!nothing_of_ours()) {
 		announce_set(n, in);
 		announce_set(n, out);
@@ -117,7 +117,7 @@ static int do_select(int n, fd_set *in, fd_set *out, fd_set *except, struct time
 }
 
 PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
-		   const sigset_t *mask)
+                   const sigset_t *mask)
 {
 	struct timespec left;
 	if (timeout != NULL)
@@ -127,7 +127,7 @@ PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct 
 
 PUBLIC int select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
 {
-	struct timespec left = { 0, 0 };
+	struct timespec left = {0, 0};
 	if (timeout != NULL) {
 		if (timeout->tv_sec < 0 || timeout->tv_usec < 0) {
 			errno = EINVAL;
@@ -154,7 +154,7 @@ PUBLIC int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 // What a program compiled with _FORTIFY_SOURCE calls instead.
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t bytes);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
-		size_t bytes);
+                size_t bytes);
 
 PUBLIC int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t bytes)
 {
@@ -164,7 +164,7 @@ PUBLIC int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t bytes
 }
 
 PUBLIC int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
-		       const sigset_t *mask, size_t bytes)
+                       const sigset_t *mask, size_t bytes)
 {
 	if (bytes / sizeof *fds < n)
 		abort();

@@ -32,10 +32,11 @@ bool phi_tid_dead(uint32_t tid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, (pid_t)tid, 0);
 	if (fd < 0)
-		return errno == ESRCH || (errno == ENOSYS && syscall(SYS_tkill, tid, 0) != 0 && errno == ESRCH);
+		return errno == ESRCH ||
+		       (errno == ENOSYS && syscall(SYS_tkill, tid, 0) != 0 && errno == ESRCH);
 	// A zombie still has its number, and reads as ended.
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	long n = syscall(SYS_ppoll, &p, 1, &(struct timespec){ 0, 0 }, NULL, 8);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	long n = syscall(SYS_ppoll, &p, 1, &(struct timespec){0, 0}, NULL, 8);
 	syscall(SYS_close, fd); // not close(): that is a cancellation point
 	return n == 1 && (p.revents & POLLIN);
 }
@@ -170,7 +171,7 @@ void phi_lock_to_duty(struct phi_hold *h, struct phi_lock *lock, const uint32_t 
 }
 
 int phi_lock_take_on_duty(struct phi_hold *h, struct phi_lock *lock, const uint32_t *deathword,
-			  int64_t patience_ns)
+                          int64_t patience_ns)
 {
 	phi_set_pending(h->self, deathword);
 	int r = 0;

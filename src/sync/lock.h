@@ -59,7 +59,8 @@ static inline int phi_lock_take(struct phi_hold *h, struct phi_lock *lock, int64
 // Let go. `pending` stays on the lock (or, on duty, on the deathword) until phi_leave or the next take.
 static inline void phi_lock_drop(struct phi_hold *h, struct phi_lock *lock)
 {
-	if (__builtin_expect(h->enlisted || !cas_release_u32(&lock->word, h->self->tid, 0), 0)) // LOCK_REL
+	if (__builtin_expect(h->enlisted || !cas_release_u32(&lock->word, h->self->tid, 0),
+	                     0)) // LOCK_REL
 		phi_unlock_slow(h, lock);
 }
 
@@ -77,7 +78,7 @@ static inline void phi_duty(struct phi_hold *h, const uint32_t *deathword)
 // Take the lock while on duty: `pending` stays on the deathword and the lock is enlisted. A death
 // between the CAS and the enlisting is found by asking for the owner. Results as phi_lock_take.
 int phi_lock_take_on_duty(struct phi_hold *h, struct phi_lock *lock, const uint32_t *deathword,
-			  int64_t patience_ns);
+                          int64_t patience_ns);
 
 // Whether the kernel knows no living thread of this number.
 bool phi_tid_dead(uint32_t tid);

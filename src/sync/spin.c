@@ -59,10 +59,9 @@ void phi_spin_set_bound(int64_t ns)
 	store_relaxed_u64((uint64_t *)&bound_ns, (uint64_t)(ns < 0 ? -1 : ns));
 }
 
-
 void phi_spin_init(struct phi_spin *s)
 {
-	*s = (struct phi_spin){ .limit_ns = PROBE_NS, .gap = 1 };
+	*s = (struct phi_spin){.limit_ns = PROBE_NS, .gap = 1};
 }
 
 static void look_at_cpus(int64_t now)
@@ -137,7 +136,7 @@ static bool stopped(const uint32_t *stop)
 enum outcome { CHANGED, EXPIRED, POINTLESS };
 
 static enum outcome spin(const uint64_t *word, uint64_t value, const uint32_t *peer_cpu,
-			 const uint32_t *stop, int64_t begin, int64_t limit)
+                         const uint32_t *stop, int64_t begin, int64_t limit)
 {
 	for (;;) {
 		for (int i = 0; i < 16; i++) {
@@ -153,7 +152,7 @@ static enum outcome spin(const uint64_t *word, uint64_t value, const uint32_t *p
 }
 
 bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
-		    const uint32_t *peer_cpu, const uint32_t *stop)
+                    const uint32_t *peer_cpu, const uint32_t *stop)
 {
 	int64_t limit = allowance(s);
 	if (limit == 0 || stopped(stop) || alone() || load_relaxed_u32(peer_cpu) == phi_cpu())

@@ -31,7 +31,7 @@ int phi_spin_pauses(int64_t ns);
 // Spin while *word == value, as long as the policy allows: true if it changed. *peer_cpu is where the
 // other side last ran; *stop, if not NULL, ends the spin when it is not 0.
 bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
-		    const uint32_t *peer_cpu, const uint32_t *stop);
+                    const uint32_t *peer_cpu, const uint32_t *stop);
 
 // glibc's registration of rseq(2), if there is one: the kernel keeps the CPU number there.
 extern const ptrdiff_t __rseq_offset __attribute__((weak));

@@ -12,16 +12,16 @@
 #include <stdint.h>
 
 enum phi_woken {
-	PHI_WOKEN = 0, // rung, or the event had passed already, or it is time to look again
+	PHI_WOKEN = 0,          // rung, or the event had passed already, or it is time to look again
 	PHI_WOKEN_BY_DEATH = 1, // somebody died owing a wake-up: wake all, then look
 };
 
 struct phi_sleep {
 	uint32_t *event;
-	uint32_t seen;       // the event's value before the last look at the object
+	uint32_t seen; // the event's value before the last look at the object
 	uint32_t *deathword;
 	const struct phi_deadline *deadline;
-	int64_t look_again_ns; // 0 = only when woken
+	int64_t look_again_ns;        // 0 = only when woken
 	void (*cancelled)(void *arg); // runs if the thread is cancelled asleep: pass the wake-up on
 	void *arg;
 };
