@@ -39,8 +39,8 @@ static void make_full(void)
 
 static void reserve_one(void)
 {
-	if (ph_mq_reserve(q, &loan) == 0)
-		memcpy(loan.data, victim_message, q_size);
+	KILL_CHECK(ph_mq_reserve(q, &loan) == 0, "reserve fails: %s", strerror(errno));
+	memcpy(loan.data, victim_message, q_size);
 }
 
 static void commit_one(void)
@@ -56,7 +56,7 @@ static void reserve_and_commit(void)
 
 static void borrow_one(void)
 {
-	ph_mq_borrow(q, &loan);
+	KILL_CHECK(ph_mq_borrow(q, &loan) == 0, "borrow fails: %s", strerror(errno));
 }
 
 static void release_one(void)
@@ -79,7 +79,7 @@ static void hold_both(void)
 	struct ph_mq_loan other;
 
 	reserve_one();
-	ph_mq_borrow(q, &other);
+	KILL_CHECK(ph_mq_borrow(q, &other) == 0, "borrow fails: %s", strerror(errno));
 }
 
 static int nothing_changed(void)

@@ -230,8 +230,8 @@ static struct ph_mq_loan loan;
 
 static void reserve_one(void)
 {
-	if (ph_mq_reserve(q, &loan) == 0)
-		memcpy(loan.data, victim_message, q_size);
+	KILL_CHECK(ph_mq_reserve(q, &loan) == 0, "reserve fails: %s", strerror(errno));
+	memcpy(loan.data, victim_message, q_size);
 }
 
 static void commit_one(void)
@@ -241,7 +241,7 @@ static void commit_one(void)
 
 static void borrow_one(void)
 {
-	ph_mq_borrow(q, &loan);
+	KILL_CHECK(ph_mq_borrow(q, &loan) == 0, "borrow fails: %s", strerror(errno));
 }
 
 static void release_one(void)

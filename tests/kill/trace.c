@@ -92,9 +92,11 @@ static void set_breakpoint(struct victim *v, uint64_t pc)
 	poke_debug(v, 7, 1); // register 0, on execution
 }
 
-static void clear_breakpoint(struct victim *v)
+// After a move: one that has ended, or sleeps, is out of reach.
+static void clear_breakpoint(struct victim *v, enum moved moved)
 {
-	poke_debug(v, 7, 0);
+	if (moved != MOVED_GONE && moved != MOVED_STUCK)
+		poke_debug(v, 7, 0);
 }
 
 // The victim is asleep. Call its wake hook, and again after a while: the first wake-up may have gone
@@ -269,7 +271,7 @@ static enum moved skip_turns(struct victim *v)
 {
 	set_breakpoint(v, after_rep(v->pc));
 	const enum moved moved = resume(v, PTRACE_CONT);
-	clear_breakpoint(v);
+	clear_breakpoint(v, moved);
 	return moved;
 }
 
@@ -370,7 +372,7 @@ static enum moved run_to_visit(struct victim *v, const struct step *s)
 		if (moved == MOVED_THERE && v->pc != s->pc)
 			moved = MOVED_DIVERGED;
 	}
-	clear_breakpoint(v);
+	clear_breakpoint(v, moved);
 	return moved;
 }
 
