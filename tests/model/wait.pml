@@ -14,10 +14,23 @@
 //
 // Invariant: when nothing can move any more, no living thread sleeps that could go on.
 //
-// Found with this model: a committer has to bump the event *before* its commit, under the lock. If it
-// bumps afterwards (BUG_BUMP_AFTER_COMMIT), then: R announces himself, reads the event, leaves the lock;
-// S sees the flag, commits and is killed; the kernel wakes nobody on the deathword, since R is not in
-// the kernel yet; R compares the event, which is as he read it, and sleeps beside the message.
+// What the model taught (take the rule away by BUG_..., and it shows the losing interleaving):
+//
+//   BUMP_AFTER_COMMIT   A committer bumps the event before its commit, under the lock. Else: R announces
+//                       himself and reads the event; S sees the flag, commits and is killed; R is not
+//                       in the kernel yet, so the deathword wakes nobody; R sleeps beside the message.
+//   DEATHWORD_LAST      The deathword stands first in the wait. Else: R has compared the event; S bumps,
+//                       commits, is killed; R is queued on the deathword only now.
+//   NO_PASSING_ON       The wait reports the event if both words were woken, and so hides the death.
+//                       So whoever was woken passes on after his look, also if it found nothing: while
+//                       somebody could go on and a flag is up, he rings. (Else: R1 is rung for a message
+//                       that R0 takes; R0 is killed owing S a wake-up for the room; the deathword picks
+//                       R1, who sees a ring and an empty queue; S sleeps beside the room.)
+//   FLAG_BEFORE_EVENT   Who announces himself reads the event before he sets the flag. Else somebody who
+//                       passes on, and holds no lock, sees the flag, bumps, finds nobody asleep and
+//                       takes the flag back; the event is read after that.
+//
+// Given the passing on, a thread woken by a death need not wake everybody (DEATH_WAKES_NOBODY holds).
 
 #ifndef SENDERS
 #define SENDERS 1
@@ -56,10 +69,15 @@
 
 #define CAN_GO(side) ((side) == RX -> count > 0 : count < DEPTH)
 
+#define NTH(i, side) ((i) * 2 + (side))
+#define LOOK_AT_FLAG(i, side) looked[NTH(i, side)] = 1; renewed[NTH(i, side)] = 0
+#define FORGET_FLAG(i, side) looked[NTH(i, side)] = 0; renewed[NTH(i, side)] = 0
+
 byte lock[2];      // 0 or the holder's TID
 byte count;        // messages in the queue: the truth
 bool flag[2];      // rx_asleep, tx_asleep are not 0
-bool renewed[THREADS];   // the flag this thread saw has got a new number since
+bool renewed[THREADS * 2]; // the flag of a side that this thread saw has got a new number since
+bool looked[THREADS * 2];  // this thread is about to compare that flag
 bool moved[THREADS];     // the event this thread read was bumped since
 bool duty[THREADS];      // pending points at the deathword
 bool on_event[THREADS];  // queued in the kernel on the own side's event word
@@ -146,9 +164,10 @@ inline ring(whom, me, n)
 #endif
 	atomic {
 		if
-		:: !n && !renewed[me] -> flag[whom] = 0
+		:: !n && !renewed[NTH(me, whom)] -> flag[whom] = 0
 		:: else
 		fi;
+		FORGET_FLAG(me, whom);
 		n = 0
 	}
 }
@@ -168,13 +187,37 @@ inline announce(own, i)
 	flag[own] = 1;
 #ifndef BUG_FLAG_NOT_NUMBERED
 	for (i : 0 .. THREADS - 1) {
-		if
-		:: SIDE(i) != own -> renewed[i] = 1
-		:: else
-		fi
+		renewed[NTH(i, own)] = looked[NTH(i, own)]
 	}
 	i = 0
 #endif
+}
+
+// The report hides a death behind a ring that came at the same time. So whoever was woken leaves nobody
+// behind who could go on.
+inline pass_on(me, was_woken, n, i)
+{
+#ifndef BUG_NO_PASSING_ON
+	if
+	:: was_woken ->
+		was_woken = 0;
+		pass_on_to(RX, me, n, i);
+		pass_on_to(TX, me, n, i)
+	:: else
+	fi
+#else
+	was_woken = 0
+#endif
+}
+
+inline pass_on_to(to, me, n, i)
+{
+	if
+	:: atomic { flag[to] && CAN_GO(to) -> LOOK_AT_FLAG(me, to) }
+		bump(to, i);
+		ring(to, me, n)
+	:: else
+	fi
 }
 
 proctype peer(byte me; bool side; byte rounds)
@@ -185,6 +228,7 @@ proctype peer(byte me; bool side; byte rounds)
 	bool by_death;
 	bool announced;
 	bool got;
+	bool woken;
 	{
 		do
 		:: rounds == 0 -> break
@@ -196,10 +240,14 @@ proctype peer(byte me; bool side; byte rounds)
 					lock[LOCK(side)] = TID(me);
 					got = 1;
 					saw = flag[!side];
-					renewed[me] = 0
+					LOOK_AT_FLAG(me, !side)
 				:: else -> got = 0
 				fi
 			}
+			if
+			:: !got -> pass_on(me, woken, n, i)
+			:: else
+			fi;
 			if
 			:: got ->
 				if
@@ -239,20 +287,27 @@ proctype peer(byte me; bool side; byte rounds)
 					ring(!side, me, n)
 				:: else
 				fi;
-				atomic { duty[me] = 0; announced = 0; saw = 0; renewed[me] = 0; moved[me] = 0; rounds-- }
+				pass_on(me, woken, n, i);
+				atomic { duty[me] = 0; announced = 0; saw = 0; moved[me] = 0; rounds-- }
 			:: !got && !announced ->
 				announced = 1;
 #ifdef BUG_FLAG_UNDER_OWN_LOCK
 				atomic { TAKEABLE(LOCK(side)) -> announce(side, i); moved[me] = 0 }
 #else
-				atomic { TAKEABLE(LOCK(!side)) -> lock[LOCK(!side)] = TID(me); announce(side, i) }
+				// The event before the flag: who passes on holds no lock.
 				atomic {
-#ifndef BUG_EVENT_READ_LATE
-					moved[me] = 0;
-#endif
-					lock[LOCK(!side)] = 0;
-					duty[me] = 1
+					TAKEABLE(LOCK(!side)) ->
+					lock[LOCK(!side)] = TID(me);
+#ifdef BUG_FLAG_BEFORE_EVENT
+					announce(side, i)
 				}
+				moved[me] = 0;
+#else
+					moved[me] = 0
+				}
+				atomic { announce(side, i) }
+#endif
+				atomic { lock[LOCK(!side)] = 0; duty[me] = 1 }
 #endif
 #ifdef BUG_NO_SECOND_LOOK
 				goto sleep
@@ -262,35 +317,36 @@ sleep:
 #ifdef BUG_EVENT_READ_LATE
 				moved[me] = 0;
 #endif
-				// futex_waitv compares and queues; between here and the wake nothing of ours runs.
+				// futex_waitv queues on one word after the other, each after comparing it, and
+				// reports the one with the highest index among those that were woken.
+#ifdef BUG_DEATHWORD_LAST
 				atomic {
-					if
-					:: !moved[me] ->
-						sleeping[me] = 1;
-						on_event[me] = 1;
-						on_death[me] = 1
-					:: else
-					fi;
-					announced = 0;
-					moved[me] = 0
+					sleeping[me] = !moved[me];
+					on_event[me] = !moved[me]
 				}
+				on_death[me] = sleeping[me];
+#else
+				atomic { sleeping[me] = 1; on_death[me] = 1 }
+				atomic { on_event[me] = !moved[me]; sleeping[me] = !moved[me] }
+#endif
+				atomic { announced = 0; moved[me] = 0 }
 end_asleep:
 				if
 				:: atomic {
-					// It reports the word with the highest index among those that were woken.
-					!sleeping[me] || !on_event[me] || !on_death[me] ->
-#ifdef BUG_DEATHWORD_FIRST
-					by_death = sleeping[me] && on_event[me] && !on_death[me];
-#else
+					!on_event[me] || !on_death[me] ->
+#ifdef BUG_DEATHWORD_LAST
 					by_death = sleeping[me] && !on_death[me];
+#else
+					by_death = !on_death[me] && (on_event[me] || !sleeping[me]);
 #endif
+					woken = 1;
 					on_event[me] = 0;
 					on_death[me] = 0;
 					sleeping[me] = 0
 				   }
 				:: atomic {
 					// A deadline or a signal, and not woken: the call ends.
-					give_ups < GIVE_UPS && sleeping[me] && on_event[me] && on_death[me] ->
+					give_ups < GIVE_UPS && on_event[me] && on_death[me] ->
 					give_ups++;
 					on_event[me] = 0;
 					on_death[me] = 0;
@@ -330,7 +386,9 @@ end_asleep:
 	}
 	atomic {
 		gone[me] = 1;
-		renewed[me] = 0;
+		killed[me] = 0;
+		FORGET_FLAG(me, RX);
+		FORGET_FLAG(me, TX);
 		moved[me] = 0;
 		saw = 0;
 		n = 0;
@@ -338,25 +396,27 @@ end_asleep:
 		by_death = 0;
 		announced = 0;
 		got = 0;
+		woken = 0;
 		rounds = 0
 	}
 }
 
-// SIGKILL may come at any moment, to anybody.
+// SIGKILL may come at any moment, to anybody, or to nobody.
 proctype killer()
 {
 	byte i;
 	do
 	:: atomic {
 		deaths < DEATHS ->
-		select(i : 0 .. THREADS - 1);
+		select(i : 0 .. THREADS);
 		if
-		:: !gone[i] && !killed[i] -> killed[i] = 1; deaths++
+		:: i < THREADS && !gone[i] && !killed[i] -> killed[i] = 1
 		:: else
 		fi;
+		deaths++;
 		i = 0
 	   }
-	:: break
+	:: deaths == DEATHS -> break
 	od
 }
 
