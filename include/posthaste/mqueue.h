@@ -23,6 +23,10 @@
 //   EBADMSG       the shared object is damaged: a peer with write permission scribbled on it,
 //                 truncated it or punched it. Remedy: close, `posthaste rm`, create again.
 //
+//   EAGAIN        beyond what is said below: a call that must not block, or that has a deadline, gives up
+//                 after a second if a living process was stopped in the middle of a call and so holds
+//                 the queue. Plain blocking calls wait for it.
+//
 // Names are "/name" with no further slash and at most NAME_MAX bytes after the first. The object is a
 // file in the namespace directory (POSTHASTE_DIR, else /dev/shm/posthaste, else
 // /dev/shm/posthaste-<uid>) and its permissions are the file's. Every use of a queue writes to it, so

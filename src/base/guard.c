@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 struct guarded {
 	uintptr_t base;
@@ -23,6 +24,7 @@ struct guarded {
 static uintptr_t table; // struct guarded *
 static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before;
+static uintptr_t page_bytes; // set before the first entry is published
 
 static struct guarded *first(void)
 {
@@ -61,8 +63,10 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	if (g == NULL) {
 		pass_on(sig, info, context);
 	} else {
+		uintptr_t from = (uintptr_t)info->si_addr & ~(page_bytes - 1);
+		size_t bytes = g->bytes - (from - load_relaxed_ptr(&g->base));
 		store_relaxed_u32(g->damaged, 1);
-		void *zeros = mmap((void *)g->base, g->bytes, PROT_READ | PROT_WRITE,
+		void *zeros = mmap((void *)from, bytes, PROT_READ | PROT_WRITE,
 		                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 		if (zeros == MAP_FAILED)
 			abort();
@@ -100,6 +104,7 @@ static struct guarded *unused_entry(void)
 int phi_guard_add(void *base, size_t bytes, uint32_t *damaged)
 {
 	pthread_mutex_lock(&change);
+	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	struct guarded *g = unused_entry();
 	if (g != NULL) {
 		g->bytes = bytes;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Survive a peer that truncates a mapped file. The access raises SIGBUS; the guard maps private zeros
-// over the whole object, marks it damaged and lets the access go on. What the operation does with
+// from there to the object's end, marks it damaged and lets the access go on. What is still there
+// stays shared: a lock that is held can be let go. What the operation does with
 // zeros is its own concern: it bounds every walk anyway, and reports damage at its end.
 //
 // The handler for SIGBUS is the process's: faults elsewhere go to whatever was installed before. A

@@ -149,7 +149,7 @@ bool phi_mq_index_drop_first(struct mq_queue *q, uint32_t slot, unsigned prio)
 	unsigned low = prio % MQ_BLOCK_PRIORITIES;
 	struct mq_block *b = find_block(q, top);
 	uint32_t last = b == NULL ? MQ_NONE : load_relaxed_u32(&b->last[low]);
-	if (last >= q->g.slots)
+	if (b == NULL || last >= q->g.slots)
 		return false;
 	if (last != slot) {
 		store_relaxed_u32(&q->next[last], load_relaxed_u32(&q->next[slot]));

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -92,12 +93,17 @@ static void call_in_thread(const struct mq_watch *w)
 	pthread_t t;
 	if (c == NULL)
 		return;
+	int detached = 0;
+	if (w->event.sigev_notify_attributes != NULL)
+		pthread_attr_getdetachstate(w->event.sigev_notify_attributes, &detached);
+	detached = detached == PTHREAD_CREATE_DETACHED;
 	*c = (struct call){w->event.sigev_notify_function, w->event.sigev_value, w->mask};
 	if (pthread_create(&t, w->event.sigev_notify_attributes, run_call, c) != 0) {
 		free(c);
 		return;
 	}
-	pthread_detach(t); // an error where the attributes say detached already
+	if (!detached) // else it may be gone by now
+		pthread_detach(t);
 }
 
 static void deliver(const struct mq_watch *w, struct sender from)
@@ -112,6 +118,14 @@ static void deliver(const struct mq_watch *w, struct sender from)
 }
 
 // Sender's side.
+
+// Whether only this very user may write to the queue. Else somebody may have forged the registration, and
+// made us signal whom he could not: then the registrant's thread does it, from its own memory.
+static bool trusts_writers(const struct mq_queue *q)
+{
+	struct stat st;
+	return fstat(q->region.fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
+}
 
 // Queue the registrant's signal in its process. The pid is only used once the kernel has said, with
 // the pidfd in hand, that the registrant still lives. False: it is the registrant's to do.
@@ -158,7 +172,8 @@ static enum mq_notice_state fired(struct mq_op *op, uint32_t armed)
 	struct sender me = {op->hold.self->pid, getuid()};
 	if (how == SIGEV_NONE)
 		return MQ_NOTICE_IDLE;
-	if (how == SIGEV_SIGNAL && signal_registrant(op->q, MQ_NOTICE_HOLDER(armed), n, me))
+	if (how == SIGEV_SIGNAL && trusts_writers(op->q) &&
+	    signal_registrant(op->q, MQ_NOTICE_HOLDER(armed), n, me))
 		return MQ_NOTICE_IDLE;
 	store_relaxed_i32(&n->from_pid, me.pid);
 	store_relaxed_u32(&n->from_uid, me.uid);

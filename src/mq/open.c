@@ -149,7 +149,7 @@ static int open_or_create(struct mq_queue *q, int dir, const char *name, int ofl
 
 static int publish(struct mq_queue *q, int oflag)
 {
-	int access = oflag & O_ACCMODE;
+	int access = oflag & MQ_ACCESS;
 	q->can_receive = access != O_WRONLY;
 	q->can_send = access != O_RDONLY;
 	q->holder = -1;

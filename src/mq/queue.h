@@ -21,6 +21,9 @@
 
 #define MQ_PREFIX "mq."
 
+// The bits of O_RDONLY, O_WRONLY and O_RDWR (O_ACCMODE has more of them in musl).
+#define MQ_ACCESS 3
+
 // How long a call that must not block waits for a lock whose holder lives (stopped inside, or hostile).
 #define MQ_PATIENCE_NS 1000000000
 // How often a sleeper looks after borrowers while `loans` says there are some.
@@ -97,6 +100,9 @@ struct mq_op {
 int phi_mq_geometry(struct mq_geometry *g, uint64_t maxmsg, uint64_t msgsize);
 void phi_mq_geometry_words(const struct mq_geometry *g, uint64_t words[8]);
 
+// The truth contradicts itself, or a part of the file is gone: -EBADMSG, now and for everybody.
+int phi_mq_poison(struct mq_queue *q);
+
 // An operation begins, ends.
 static inline void phi_mq_begin(struct mq_op *op, struct mq_queue *q)
 {
@@ -111,7 +117,7 @@ static inline int phi_mq_end(struct mq_op *op, int r)
 {
 	phi_leave(&op->hold);
 	if (__builtin_expect(load_relaxed_u32(&op->q->region.damaged), 0))
-		return -EBADMSG;
+		return phi_mq_poison(op->q);
 	return r;
 }
 
@@ -217,8 +223,6 @@ static inline int phi_mq_lock_recv(struct mq_op *op)
 int phi_mq_rebuild(struct mq_queue *q);
 // Under S, after a death: finish or undo a swap.
 int phi_mq_settle_swap(struct mq_queue *q);
-// The truth contradicts itself: -EBADMSG, now and for everybody.
-int phi_mq_poison(struct mq_queue *q);
 
 // index.c, under R. All of them bound what they follow; false or -EBADMSG on a contradiction.
 void phi_mq_index_clear(struct mq_queue *q);

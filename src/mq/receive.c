@@ -162,7 +162,7 @@ int64_t phi_mq_receive(struct mq_op *op, void *buf, unsigned *prio)
 
 int64_t phi_mq_peek(struct mq_op *op, void *buf, unsigned *prio)
 {
-	struct mq_pick p;
+	struct mq_pick p = {0};
 	phi_mq_look_after_loans(op);
 	int64_t r = phi_mq_try_pick(op, &p);
 	if (r < 0)

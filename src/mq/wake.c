@@ -238,7 +238,11 @@ static void sign_out(struct mq_op *op, struct mq_sleeper *entry)
 }
 
 // Cancelled asleep, or between the wake-up and the message: somebody else shall have it.
-static void pass_on(void *arg)
+#if defined(__x86_64__) && !defined(__GLIBC__) // musl calls it with a misaligned stack
+__attribute__((force_align_arg_pointer))
+#endif
+static void
+pass_on(void *arg)
 {
 	struct sleeper *s = arg;
 	sign_out(s->op, s->entry);
@@ -250,6 +254,8 @@ static int sleep_on(struct mq_op *op, enum mq_side which)
 {
 	struct side s = side_of(op->q, which);
 	struct mq_control *c = op->q->c;
+	if (load_relaxed_u32(&c->deathword) != 0)
+		return phi_mq_poison(op->q); // who sleeps on it must be woken by nothing else
 	struct sleeper me = {op, s.event, sign_in(op, which)};
 	op->sentinel = which == MQ_RECEIVER && load_relaxed_u32(&c->loans) != 0;
 	struct phi_sleep sleep = {
@@ -280,7 +286,7 @@ static int64_t announce_and_sleep(struct mq_op *op, enum mq_side which, mq_attem
 	if (r != -EAGAIN)
 		return r;
 	int slept = sleep_on(op, which);
-	if (slept == -EINTR)
+	if (slept == -EINTR || slept == -EBADMSG)
 		return slept;
 	r = attempt(op, arg);
 	return r == -EAGAIN && slept < 0 ? slept : r;

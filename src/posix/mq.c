@@ -85,7 +85,7 @@ mqd_t ph_mq_open(const char *name, int oflag, ...)
 			wanted = &sizes;
 		}
 	}
-	if ((oflag & O_ACCMODE) == O_ACCMODE)
+	if ((oflag & MQ_ACCESS) == MQ_ACCESS)
 		return (mqd_t)result(-EINVAL);
 	int state = begin_uncancellable();
 	return (mqd_t)end_uncancellable(state, open_queue(name, oflag, mode, wanted));
