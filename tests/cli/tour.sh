@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+#
+# The tour of README.md runs as it is printed, and the programs of examples/ do what they say. The tour
+# sees a tree like a clone that has been built; all it writes goes into that tree.
+. "$(dirname "$0")/common"
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+built=$(dirname "$POSTHASTE")
+CC=${CC:-cc}
+
+# Programs that are not instrumented cannot load a library that is.
+if grep -q -a -e __asan_init -e __ubsan_handle "$POSTHASTE"; then
+	echo "0 passed, 0 failed, 1 skipped"
+	exit 0
+fi
+
+# A clone after `make`, which therefore has nothing to do.
+make_clone() {
+	mkdir -p "$work/clone/build" "$work/bin"
+	for part in include examples; do
+		ln -s "$root/$part" "$work/clone/$part"
+	done
+	for product in posthaste libposthaste.so libposthaste.so.1 libposthaste.a; do
+		ln -s "$built/$product" "$work/clone/build/$product"
+	done
+	printf '#!/bin/sh\n' >"$work/bin/make"
+	chmod +x "$work/bin/make"
+}
+
+tour() {
+	awk '/^```/ { on = $0 == "```sh tour"; next } on' "$root/README.md"
+}
+
+the_tour_runs_as_it_is_printed() {
+	make_clone
+	tour >"$work/tour"
+	[ "$(grep -c . "$work/tour")" -gt 15 ] || complain "no tour in README.md"
+	(cd "$work/clone" && PATH=$work/bin:$PATH sh -eu "$work/tour") >"$work/out" 2>"$work/err" ||
+		complain "status $?: $(cat "$work/out" "$work/err")"
+	for part in "9	stop" "resize cat.jpg" "status 124" "100000" "from C"; do
+		has "$(cat "$work/out")" "$part"
+	done
+	same 2 "$(grep -c 'round trips, .* ns each' "$work/out")"
+	same 1 "$(wc -l <"$work/err")" # of the timeout
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
+compile() { # EXAMPLE [OPTION...]
+	program=$1
+	shift
+	"$CC" -O2 -Wall -Wextra -Werror "$@" "$root/examples/$program.c" -I"$root/include" -L"$built" \
+		-lposthaste -Wl,-rpath,"$built" -o "$work/$program"
+}
+
+hello_passes_a_message_on() {
+	compile hello
+	"$work/hello" /greeting "good morning"
+	same "good morning" "$("$work/hello" /greeting)"
+}
+
+pool_adds_up_although_a_worker_is_killed() {
+	compile pool
+	same "the sum of 1 to 1000 is 500500" "$("$work/pool")"
+}
+
+polled() {
+	ph info events --json | grep -q '"polled":true'
+}
+
+printed() {
+	[ "$(wc -l <"$work/printed")" = "$1" ]
+}
+
+loop_prints_what_comes_until_its_input_ends() {
+	compile loop
+	ph mk events
+	mkfifo "$work/input"
+	"$work/loop" /events <"$work/input" >"$work/printed" &
+	exec 3>"$work/input"
+	eventually polled
+	ph send events one
+	eventually printed 1
+	ph send events two three
+	eventually printed 3
+	exec 3>&-
+	wait $!
+	same "one two three" "$(paste -s -d ' ' "$work/printed")"
+	ph rm events
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
+posix_moves_over_unchanged() {
+	compile posix -include posthaste/posix.h
+	has "$("$work/posix")" "100000 round trips"
+}
+
+run_tests \
+	the_tour_runs_as_it_is_printed \
+	hello_passes_a_message_on \
+	pool_adds_up_although_a_worker_is_killed \
+	loop_prints_what_comes_until_its_input_ends \
+	posix_moves_over_unchanged
