@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 100000, SIZE = 64 };
+enum { ROUNDS = 20000, SIZE = 64 };
 
 static mqd_t make(const char *name)
 {
