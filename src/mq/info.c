@@ -29,7 +29,7 @@ static int64_t age_ms(uint64_t then_ns, int32_t pid)
 {
 	if (pid == 0)
 		return -1;
-	int64_t age = phi_now_coarse_ns() - (int64_t)then_ns;
+	int64_t age = (int64_t)((uint64_t)phi_now_coarse_ns() - then_ns);
 	return age < 0 ? 0 : age / 1000000;
 }
 

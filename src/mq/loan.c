@@ -268,6 +268,8 @@ int phi_mq_commit(struct mq_op *op, struct ph_mq_loan *loan, size_t len, unsigne
 {
 	struct committing m = {loan, len, prio};
 	int64_t r = try_commit(op, &m);
+	if (r == -EINPROGRESS)
+		r = phi_mq_send_after_receive(op, try_commit, &m);
 	if (r == -EAGAIN && !op->nonblock)
 		r = phi_mq_block(op, MQ_SENDER, try_commit, &m);
 	return (int)r;

@@ -262,9 +262,11 @@ void phi_mq_wake_all(struct mq_queue *q);
 int phi_mq_send(struct mq_op *op, const void *msg, size_t len, unsigned prio);
 int64_t phi_mq_receive(struct mq_op *op, void *buf, unsigned *prio);
 int64_t phi_mq_peek(struct mq_op *op, void *buf, unsigned *prio);
-// Under S: room, its position, the free slot there; -EAGAIN full; -EBADMSG.
+// Under S: room, its position, the free slot there; -EAGAIN full; -EINPROGRESS full, but somebody is
+// receiving (only if the call must not block); -EBADMSG.
 int phi_mq_find_room(struct mq_op *op, uint64_t *pos, uint32_t *slot);
 // Commit the position. Then: unlock, and if (owed.any) pay.
+int64_t phi_mq_send_after_receive(struct mq_op *op, mq_attempt *attempt, void *arg);
 int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed);
 // The best message, not yet taken.
 struct mq_pick {

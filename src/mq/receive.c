@@ -48,7 +48,7 @@ static int pick_once(struct mq_queue *q, struct mq_pick *p)
 	uint64_t tail = load_acquire_u64(&c->tail); // TAIL
 	uint32_t indexed = load_relaxed_u32(&c->recv.guarded32);
 	uint64_t fresh = tail - head;
-	if (fresh + indexed > q->g.maxmsg)
+	if (fresh > q->g.maxmsg || fresh + indexed > q->g.maxmsg)
 		return -EBADMSG;
 	if (fresh + indexed == 0)
 		return 0;

@@ -4,6 +4,7 @@
 // truth". Whoever sleeps, polls or registered is served by wake.c.
 #include "mq/queue.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define FETCH_AHEAD 2
@@ -15,12 +16,15 @@ static int look_for_room(struct mq_op *op, uint64_t tail)
 	uint64_t free_tail = load_relaxed_u64(&c->send.guarded64);
 	if (__builtin_expect(free_tail - tail - 1 < op->q->g.maxmsg, 1))
 		return 0;
+	bool receiving = load_acquire_u32(&c->recv.word) != 0;
 	free_tail = load_acquire_u64(&c->free_tail); // FREE_TAIL
 	c->send.guarded64 = free_tail;
 	op->seen = free_tail;
 	if (!phi_mq_window_fits(op->q, tail, free_tail))
 		return phi_mq_poison(op->q);
-	return free_tail == tail ? -EAGAIN : 0;
+	if (free_tail != tail)
+		return 0;
+	return op->nonblock && receiving ? -EINPROGRESS : -EAGAIN;
 }
 
 int phi_mq_find_room(struct mq_op *op, uint64_t *pos, uint32_t *slot)
@@ -53,6 +57,21 @@ int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed)
 		return phi_mq_commit_tail_slow(op, pos + 1, owed);
 	store_release_u64(&c->tail, pos + 1); // TAIL: the commit
 	return 0;
+}
+
+// Refused, while somebody was receiving: he may have chosen his message before the last one was sent, and
+// give its slot back after. "Full" is the truth at no moment then; wait for him and look again.
+int64_t phi_mq_send_after_receive(struct mq_op *op, mq_attempt *attempt, void *arg)
+{
+	int64_t r;
+	do {
+		r = phi_mq_lock_recv(op);
+		if (r < 0)
+			return r;
+		phi_mq_unlock(op);
+		r = attempt(op, arg);
+	} while (r == -EINPROGRESS);
+	return r;
 }
 
 struct sending {
@@ -90,6 +109,8 @@ int phi_mq_send(struct mq_op *op, const void *msg, size_t len, unsigned prio)
 {
 	struct sending m = {msg, len, prio};
 	int64_t r = try_send(op, &m);
+	if (__builtin_expect(r == -EINPROGRESS, 0))
+		r = phi_mq_send_after_receive(op, try_send, &m);
 	if (r == -EAGAIN && !op->nonblock)
 		r = phi_mq_block(op, MQ_SENDER, try_send, &m);
 	return (int)r;

@@ -147,15 +147,31 @@ static void refresh_tokens(struct mq_op *op)
 	                                           load_relaxed_u64(&c->free_tail)));
 }
 
+// Wake one of a side's sleepers, if there may be any.
+static void ring(uint32_t *asleep, uint32_t *event)
+{
+	uint32_t seen = load_acquire_u32(asleep); // ASLEEP
+	if (seen == 0)
+		return;
+	phi_bump(event);
+	wake_one(asleep, event, seen);
+}
+
 // If receivers sleep, one of them has to look after the borrowers from now on.
 static void ring_sentinel(struct mq_queue *q)
 {
+	ring(&q->c->rx_asleep, &q->c->rx_event);
+}
+
+// Who was woken may have been woken for two reasons and told of one: the kernel names one word only. So
+// whoever slept, whatever he found, sees to it that nobody sleeps beside what he leaves behind.
+static void hand_on(struct mq_queue *q)
+{
 	struct mq_control *c = q->c;
-	uint32_t asleep = load_relaxed_u32(&c->rx_asleep);
-	if (asleep == 0)
-		return;
-	phi_bump(&c->rx_event);
-	wake_one(&c->rx_asleep, &c->rx_event, asleep);
+	if (phi_mq_count(q) > 0)
+		ring(&c->rx_asleep, &c->rx_event);
+	if (load_acquire_u64(&c->free_tail) != load_acquire_u64(&c->tail)) // FREE_TAIL, TAIL
+		ring(&c->tx_asleep, &c->tx_event);
 }
 
 void phi_mq_left_unlock(struct mq_op *op)
@@ -199,8 +215,9 @@ static int announce(struct mq_op *op, enum mq_side which)
 	int r = which == MQ_RECEIVER ? phi_mq_lock_send(op) : phi_mq_lock_recv(op);
 	if (r < 0)
 		return r;
-	store_relaxed_u32(s.asleep, new_number(op->q));
-	op->event = load_relaxed_u32(s.event);
+	// The event first: who sees the number and finds nobody asleep takes it back, having bumped.
+	op->event = load_acquire_u32(s.event);
+	store_release_u32(s.asleep, new_number(op->q)); // ASLEEP
 	phi_mq_unlock(op);
 	op->duty = true;
 	phi_duty(&op->hold, &op->q->c->deathword);
@@ -247,6 +264,7 @@ pass_on(void *arg)
 	struct sleeper *s = arg;
 	sign_out(s->op, s->entry);
 	phi_ring(s->event, 1);
+	hand_on(s->op->q);
 	phi_leave(&s->op->hold);
 }
 
@@ -286,9 +304,9 @@ static int64_t announce_and_sleep(struct mq_op *op, enum mq_side which, mq_attem
 	if (r != -EAGAIN)
 		return r;
 	int slept = sleep_on(op, which);
-	if (slept == -EINTR || slept == -EBADMSG)
-		return slept;
-	r = attempt(op, arg);
+	if (slept != -EINTR && slept != -EBADMSG)
+		r = attempt(op, arg);
+	hand_on(op->q);
 	return r == -EAGAIN && slept < 0 ? slept : r;
 }
 
