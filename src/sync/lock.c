@@ -63,15 +63,15 @@ static int spin_attempts(struct phi_hold *h, struct phi_lock *lock, uint32_t *se
 {
 	int rounds = phi_spin_pauses(LOCK_SPIN_NS);
 	int r = attempt(h, lock, 0, seen);
-	if (r == 0 && rounds == 0) {
-		// The holder cannot run while we do; let it, before going to sleep over 100 ns.
-		sched_yield();
-		r = attempt(h, lock, 0, seen);
-	}
 	for (int i = 0; r == 0 && i < rounds; i++) {
 		cpu_relax();
 		if (TID(load_relaxed_u32(&lock->word)) == 0 || (load_relaxed_u32(&lock->word) & DIED))
 			r = attempt(h, lock, 0, seen);
+	}
+	if (r == 0 && phi_spin_pinned()) {
+		// The holder may be unable to run while we do: let it, before sleeping over 100 ns.
+		sched_yield();
+		r = attempt(h, lock, 0, seen);
 	}
 	return r;
 }

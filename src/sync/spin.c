@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define WORTH_NS 2000
 #define PROBE_NS 60000
@@ -31,7 +32,7 @@ static __thread struct {
 	int64_t short_until_ns;
 	long preempted;
 	uint32_t long_waits;
-	bool alone;
+	bool pinned;
 } cpus;
 
 static int64_t default_bound(void)
@@ -69,7 +70,7 @@ static void look_at_cpus(int64_t now)
 	cpu_set_t set;
 	struct rusage ru;
 	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		cpus.alone = CPU_COUNT(&set) < 2;
+		cpus.pinned = CPU_COUNT(&set) < 2;
 	if (getrusage(RUSAGE_THREAD, &ru) == 0) {
 		if (cpus.looked_ns != 0 && ru.ru_nivcsw > cpus.preempted)
 			cpus.short_until_ns = now + SHORT_FOR_NS;
@@ -78,19 +79,34 @@ static void look_at_cpus(int64_t now)
 	cpus.looked_ns = now;
 }
 
-static bool alone(void)
+bool phi_spin_pinned(void)
 {
 	if (cpus.looked_ns == 0)
 		look_at_cpus(phi_now_ns());
-	return cpus.alone;
+	return cpus.pinned;
+}
+
+static bool single_cpu(void)
+{
+	static uint32_t online; // racy and idempotent
+	if (load_relaxed_u32(&online) == 0)
+		store_relaxed_u32(&online, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
+	return load_relaxed_u32(&online) == 1;
 }
 
 int phi_spin_pauses(int64_t ns)
 {
 	int64_t bound = phi_spin_bound_ns();
-	if (bound <= 0 || alone())
+	if (bound <= 0 || single_cpu())
 		return 0;
 	return (int)((bound < ns ? bound : ns) / 25);
+}
+
+// Whether the other side can run while we spin, as far as we know.
+static bool pointless(const uint32_t *peer_cpu)
+{
+	uint32_t peer = load_relaxed_u32(peer_cpu);
+	return peer == phi_cpu() || (peer == 0 && phi_spin_pinned());
 }
 
 static int64_t allowance(struct phi_spin *s)
@@ -144,7 +160,7 @@ static enum outcome spin(const uint64_t *word, uint64_t value, const uint32_t *p
 				return CHANGED;
 			cpu_relax();
 		}
-		if (load_relaxed_u32(peer_cpu) == phi_cpu() || stopped(stop))
+		if (pointless(peer_cpu) || stopped(stop))
 			return POINTLESS;
 		if (phi_now_ns() - begin > limit)
 			return EXPIRED;
@@ -155,7 +171,7 @@ bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
                     const uint32_t *peer_cpu, const uint32_t *stop)
 {
 	int64_t limit = allowance(s);
-	if (limit == 0 || stopped(stop) || alone() || load_relaxed_u32(peer_cpu) == phi_cpu())
+	if (limit == 0 || stopped(stop) || pointless(peer_cpu))
 		return false;
 	// The usual case between running peers needs no clock.
 	for (int i = 0; i < 8; i++) {

@@ -28,8 +28,11 @@ void phi_spin_set_bound(int64_t ns);
 // How many pauses amount to `ns` of waiting for a lock; 0 where spinning is forbidden or pointless.
 int phi_spin_pauses(int64_t ns);
 
+// Whether this thread may run on one CPU only.
+bool phi_spin_pinned(void);
+
 // Spin while *word == value, as long as the policy allows: true if it changed. *peer_cpu is where the
-// other side last ran; *stop, if not NULL, ends the spin when it is not 0.
+// other side last ran (as phi_cpu); *stop, if not NULL, ends the spin when it is not 0.
 bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
                     const uint32_t *peer_cpu, const uint32_t *stop);
 
@@ -37,14 +40,14 @@ bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
-// The CPU this thread runs on, to be published for the peer.
+// The CPU this thread runs on plus 1, to be published for the peer; 0 = not known.
 static inline uint32_t phi_cpu(void)
 {
 	if (&__rseq_offset != NULL && __rseq_size != 0) {
 		const uint8_t *rseq = (const uint8_t *)__builtin_thread_pointer() + __rseq_offset;
-		return load_relaxed_u32((const uint32_t *)(rseq + 4));
+		return load_relaxed_u32((const uint32_t *)(rseq + 4)) + 1;
 	}
-	return (uint32_t)sched_getcpu();
+	return (uint32_t)sched_getcpu() + 1;
 }
 
 #endif
