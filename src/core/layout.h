@@ -2,8 +2,8 @@
 //
 // The first 512 bytes of every object: who made it, what it is, and the stamp by which differently
 // built programs refuse each other. Written once before the object gets its name, and never again;
-// attachers copy it, check the copy, and use only the copy (pid_ns apart: see life.h). The room's own layout follows at
-// PHI_REGION_BODY.
+// attachers copy it, check the copy, and use only the copy (pid_ns apart: it changes while nobody is
+// attached, see life.h). The room's own layout follows at PHI_REGION_BODY.
 #ifndef PHI_CORE_LAYOUT_H
 #define PHI_CORE_LAYOUT_H
 
@@ -27,12 +27,11 @@ enum phi_kind {
 //   +-----------------------------------------------------------------------+
 struct phi_region_header {
 	uint64_t magic;
-	uint32_t kind;   // enum phi_kind
-	uint32_t layout; // the room's layout version
-	uint64_t bytes;  // size of the whole file
-	uint64_t id[2];  // random; names companions, tells two objects of one name apart
-	uint64_t
-		pid_ns; // inode of the users' pid namespace, 0 = unknown; changed only while nobody is attached
+	uint32_t kind;     // enum phi_kind
+	uint32_t layout;   // the room's layout version
+	uint64_t bytes;    // size of the whole file
+	uint64_t id[2];    // random; names companions, tells two objects of one name apart
+	uint64_t pid_ns;   // inode of the users' pid namespace; 0 = unknown; see life.h
 	int64_t created_s; // seconds since the epoch
 	int32_t creator;   // pid, diagnostic
 	uint32_t reserved;

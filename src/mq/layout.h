@@ -111,11 +111,22 @@ enum mq_notice_state { MQ_NOTICE_IDLE, MQ_NOTICE_ARMED, MQ_NOTICE_HANDED };
 #define MQ_NOTICE_NEXT(w, holder, state) \
 	((((w) >> 15) + 1) << 15 | (uint32_t)(holder) << 2 | (uint32_t)(state))
 
+// tx_asleep. A receiver that frees a slot wakes one sender; while that one is on its way, the others are
+// his to wake (he does, if he leaves room), so that a crowd of senders costs one wake-up for a drained
+// queue and not one for each message.
+//
+//   0          nobody sleeps          announce (R) --> odd
+//   odd        somebody may sleep     receive (CAS) --> even; announce (R) --> another odd number
+//   even, not 0: one is on his way since (value / 2) ms
+//              he leaves room: wakes the next; leaves none (R) --> odd; nobody sleeps (CAS) --> 0;
+//              on his way for more than MQ_ON_THE_WAY_MS (stopped, say): as odd
+#define MQ_ON_THE_WAY_MS 8
+
 struct mq_control {
 	// Line 0: written when somebody goes to sleep or registers, read by every operation.
 	uint32_t stamp;     // I   MQ_STAMP: a hole punched here reads 0
 	uint32_t rx_asleep; // A   not 0: receivers may sleep; set under S, cleared by the ringer (CAS)
-	uint32_t tx_asleep; // A   not 0: senders may sleep; set under R, cleared by the ringer (CAS)
+	uint32_t tx_asleep; // A   not 0: senders may sleep; its states stand above
 	uint32_t polled;    // A   1: one-lock mode, the poll tokens are kept exact; set under R
 	uint32_t watched;   // A   not 0: a registration or subscribers may exist
 	uint32_t deathword; // I   0 for ever; sleepers also wait here, see sync/wait.h

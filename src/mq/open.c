@@ -216,8 +216,6 @@ int phi_mq_close(int fd)
 	phi_mq_drop_loans(&op);
 	phi_mq_end(&op, 0);
 	bool polled = load_relaxed_u32(&q->fifo) != 0;
-	if (q->fifo_is_public)
-		close(q->handle.fd);
 	phi_mq_tokens_close(q);
 	phi_description_put(q->handle.description);
 	phi_region_unmap(&q->region);
@@ -258,8 +256,6 @@ static void close_fifo(struct phi_handle *h)
 	struct mq_queue *q = (struct mq_queue *)h;
 	if (h->kind != PHI_KIND_MQ)
 		return;
-	if (q->fifo_is_public)
-		close(h->fd);
 	phi_mq_tokens_close(q);
 }
 

@@ -46,9 +46,9 @@ static void copy_rights(struct mq_queue *q, int fd)
 	struct stat st;
 	if (fstat(q->region.fd, &st) != 0 || fchmod(fd, st.st_mode & 0777) != 0)
 		return;
-	if (st.st_uid != geteuid() || st.st_gid != getegid())
-		if (fchown(fd, st.st_uid, st.st_gid) != 0)
-			return;
+	// Who is not root can at most hand it to the object's group, if that is one of his.
+	bool done = fchown(fd, st.st_uid, st.st_gid) == 0 || fchown(fd, (uid_t)-1, st.st_gid) == 0;
+	(void)done;
 }
 
 // Everybody who has a fifo open holds a shared lock on it; who sweeps takes the exclusive one first.
@@ -67,7 +67,7 @@ static int open_fifo_once(struct mq_queue *q, int dir, const char *name)
 		return -errno;
 	int fd = openat(dir, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
+		return errno == ENOENT || errno == EACCES ? -EAGAIN : -errno; // not there yet
 	if (!still_named(fd, dir, name)) {
 		close(fd);
 		return -EAGAIN;
@@ -88,7 +88,7 @@ static int open_fifo(struct mq_queue *q, int dir)
 		if (fd == -EAGAIN)
 			sched_yield();
 	}
-	return fd == -EAGAIN ? -EBADMSG : fd;
+	return fd == -EAGAIN ? -EACCES : fd;
 }
 
 // A fifo that nobody has open belongs to a queue that nobody uses; if that has a name still, its next
@@ -296,8 +296,19 @@ int phi_mq_tokens_polled(struct phi_handle *h)
 	return phi_mq_end(&op, r);
 }
 
+// The public number, if the program has not closed it behind our back and used it for something else.
+static void close_public(struct mq_queue *q)
+{
+	struct stat ours;
+	struct stat there;
+	if (q->fifo_is_public && fstat(descriptor(q), &ours) == 0 && fstat(q->handle.fd, &there) == 0 &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		close(q->handle.fd);
+}
+
 void phi_mq_tokens_close(struct mq_queue *q)
 {
+	close_public(q);
 	if (descriptor(q) >= 0)
 		close(descriptor(q));
 	store_release_u32(&q->fifo, 0);

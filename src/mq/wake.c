@@ -23,10 +23,34 @@ static struct side side_of(struct mq_queue *q, enum mq_side which)
 	return (struct side){&c->tx_asleep, &c->tx_event, &c->free_tail, &c->rx_cpu, NULL, &q->tx_spin};
 }
 
+// Odd, and another one each time.
 static uint32_t new_number(struct mq_queue *q)
 {
-	uint32_t n = add_acq_rel_u32(&q->c->generation, 1);
-	return n != 0 ? n : add_acq_rel_u32(&q->c->generation, 1);
+	return add_acq_rel_u32(&q->c->generation, 1) << 1 | 1;
+}
+
+static uint32_t on_the_way_now(void)
+{
+	uint32_t ms = (uint32_t)(phi_now_coarse_ns() / 1000000) & INT32_MAX;
+	return (ms != 0 ? ms : 1) << 1;
+}
+
+static bool on_the_way(uint32_t asleep, uint32_t now)
+{
+	return !(asleep & 1) && (now - asleep) >> 1 <= MQ_ON_THE_WAY_MS;
+}
+
+// Under R, before the commit: take it upon ourselves to wake a sender. The word to take back if nobody
+// sleeps, 0 if nobody has to be woken.
+static uint32_t claim_sender(struct mq_control *c)
+{
+	uint32_t asleep = load_relaxed_u32(&c->tx_asleep);
+	if (asleep == 0)
+		return 0;
+	uint32_t now = on_the_way_now();
+	if (on_the_way(asleep, now))
+		return 0;
+	return cas_acq_rel_u32(&c->tx_asleep, asleep, now) ? now : 0;
 }
 
 // After the bump: wake one of those who announced themselves up to `seen`: whether one was asleep. If
@@ -115,7 +139,7 @@ int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq
 {
 	struct mq_queue *q = op->q;
 	struct mq_control *c = q->c;
-	owed->asleep = load_relaxed_u32(&c->tx_asleep);
+	owed->asleep = 0;
 	bool tokens = op->held == &c->send;
 	int r = tokens ? phi_mq_tokens_open(q) : 0;
 	if (r < 0)
@@ -123,6 +147,7 @@ int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq
 	phi_lock_to_duty(&op->hold, op->held, &c->deathword);
 	if (tokens && load_relaxed_u32(&c->tokens) == 2)
 		phi_mq_tokens_set(q, 1); // "writable" before it is true
+	owed->asleep = claim_sender(c);
 	if (owed->asleep != 0)
 		phi_bump(&c->tx_event);
 	store_release_u64(&c->free_tail, free_tail); // FREE_TAIL: the commit
@@ -163,15 +188,36 @@ static void ring_sentinel(struct mq_queue *q)
 	ring(&q->c->rx_asleep, &q->c->rx_event);
 }
 
-// Who was woken may have been woken for two reasons and told of one: the kernel names one word only. So
-// whoever slept, whatever he found, sees to it that nobody sleeps beside what he leaves behind.
-static void hand_on(struct mq_queue *q)
+// Under R: whether there is room. If there is none, the next receive has to ring again.
+static bool room_left(struct mq_queue *q)
 {
 	struct mq_control *c = q->c;
-	if (phi_mq_count(q) > 0)
+	if (load_relaxed_u64(&c->free_tail) != load_acquire_u64(&c->tail)) // TAIL
+		return true;
+	uint32_t asleep = load_relaxed_u32(&c->tx_asleep);
+	if (asleep != 0 && !(asleep & 1))
+		cas_acq_rel_u32(&c->tx_asleep, asleep, new_number(q));
+	return false;
+}
+
+static void hand_on_room(struct mq_op *op)
+{
+	if (load_relaxed_u32(&op->q->c->tx_asleep) == 0 || phi_mq_lock_recv(op) < 0)
+		return;
+	bool room = room_left(op->q);
+	phi_mq_unlock(op);
+	if (room)
+		ring(&op->q->c->tx_asleep, &op->q->c->tx_event);
+}
+
+// Who was woken may have been woken for two reasons and told of one: the kernel names one word only. So
+// whoever slept, whatever he found, sees to it that nobody sleeps beside what he leaves behind.
+static void hand_on(struct mq_op *op)
+{
+	struct mq_control *c = op->q->c;
+	if (phi_mq_count(op->q) > 0)
 		ring(&c->rx_asleep, &c->rx_event);
-	if (load_acquire_u64(&c->free_tail) != load_acquire_u64(&c->tail)) // FREE_TAIL, TAIL
-		ring(&c->tx_asleep, &c->tx_event);
+	hand_on_room(op);
 }
 
 void phi_mq_left_unlock(struct mq_op *op)
@@ -264,7 +310,7 @@ pass_on(void *arg)
 	struct sleeper *s = arg;
 	sign_out(s->op, s->entry);
 	phi_ring(s->event, 1);
-	hand_on(s->op->q);
+	hand_on(s->op);
 	phi_leave(&s->op->hold);
 }
 
@@ -306,7 +352,7 @@ static int64_t announce_and_sleep(struct mq_op *op, enum mq_side which, mq_attem
 	int slept = sleep_on(op, which);
 	if (slept != -EINTR && slept != -EBADMSG)
 		r = attempt(op, arg);
-	hand_on(op->q);
+	hand_on(op);
 	return r == -EAGAIN && slept < 0 ? slept : r;
 }
 
