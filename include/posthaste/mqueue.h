@@ -23,9 +23,12 @@
 //   EBADMSG       the shared object is damaged: a peer with write permission scribbled on it,
 //                 truncated it or punched it. Remedy: close, `posthaste rm`, create again.
 //
-//   EAGAIN        beyond what is said below: a call that must not block, or that has a deadline, gives up
-//                 after a second if a living process was stopped in the middle of a call and so holds
-//                 the queue. Plain blocking calls wait for it.
+//   EAGAIN        beyond what is said below: a call that must not block gives up after a second if a living
+//                 process was stopped in the middle of a call and so holds the queue; one with a deadline
+//                 gives up then or at the deadline, whichever is later, with ETIMEDOUT; plain blocking
+//                 calls wait for it.
+//   EMFILE, ENFILE, ENOSPC, EACCES  from sending and receiving: only on a queue that somebody polls, if the
+//                 kernel object behind its descriptors cannot be opened here. Nothing was sent or taken.
 //
 // Names are "/name" with no further slash and at most NAME_MAX bytes after the first. The object is a
 // file in the namespace directory (POSTHASTE_DIR, else /dev/shm/posthaste, else
@@ -141,7 +144,9 @@ ssize_t ph_mq_peek(mqd_t mqdes, char *msg_ptr, size_t msg_len, unsigned int *msg
 // SIGEV_THREAD  sigev_notify_function runs in a new thread (with sigev_notify_attributes)
 //
 // For the last two the library runs one thread of its own, with all signals blocked, while a
-// registration lives.
+// registration lives. The signal is pending when the send returns if only the sender's own user may
+// write to the queue; else that thread sends it, a moment later. If a sender is killed in the middle,
+// the event comes once, twice, or in vain, but not never.
 //
 // EBADF    mqdes is not an open queue
 // EBUSY    a living process is registered
@@ -151,7 +156,8 @@ int ph_mq_notify(mqd_t mqdes, const struct sigevent *notification);
 
 // Subscribe to notifications, beyond POSIX: like ph_mq_notify, but for any number of subscribers, and
 // not used up: each time a message arrives at the empty queue, blocked receivers or not, the event is
-// delivered. Arrivals in quick succession may merge into one event, never into none. The result is a
+// delivered. Arrivals in quick succession may merge into one event, never into none; after a death one may come
+// in vain. The result is a
 // subscription number (from 0). SIGEV_SIGNAL and SIGEV_THREAD only.
 //
 // EBADF, EINVAL, ENOMEM: as for ph_mq_notify
@@ -181,7 +187,7 @@ int ph_mq_setattr(mqd_t mqdes, const struct mq_attr *attr, struct mq_attr *old);
 // does not use its versions (dlopen, sanitizers), assumes it from the start. Only a program that
 // enters the kernel without libc (io_uring, a raw system call) has to call this with on = 1. A queue
 // that nobody polls pays nothing; one that somebody polls pays a system call whenever it becomes
-// empty, not empty, full or not full. on = 0 takes this descriptor's demand back.
+// empty, not empty, full or not full, until it is removed. on = 0 changes nothing: others may rely on it.
 //
 // EBADF    mqdes is not an open queue
 // EMFILE, ENFILE, ENOSPC, EACCES  the kernel object behind the descriptor could not be made

@@ -99,6 +99,7 @@ int phi_mq_commit_tail_slow(struct mq_op *op, uint64_t tail, struct mq_owed *owe
 	if (r < 0)
 		return r;
 	phi_lock_to_duty(&op->hold, op->held, &c->deathword);
+	store_relaxed_u32(&q->tx_stamp.skip, 0);
 	if (polled(q) && load_relaxed_u32(&c->tokens) == 0)
 		phi_mq_tokens_set(q, 1); // "readable" before it is true
 	owed->due = NULL;
@@ -145,6 +146,7 @@ int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq
 	if (r < 0)
 		return r;
 	phi_lock_to_duty(&op->hold, op->held, &c->deathword);
+	store_relaxed_u32(&q->rx_stamp.skip, 0);
 	if (tokens && load_relaxed_u32(&c->tokens) == 2)
 		phi_mq_tokens_set(q, 1); // "writable" before it is true
 	owed->asleep = claim_sender(c);
