@@ -156,9 +156,8 @@ int ph_mq_notify(mqd_t mqdes, const struct sigevent *notification);
 
 // Subscribe to notifications, beyond POSIX: like ph_mq_notify, but for any number of subscribers, and
 // not used up: each time a message arrives at the empty queue, blocked receivers or not, the event is
-// delivered. Arrivals in quick succession may merge into one event, never into none; after a death one may come
-// in vain. The result is a
-// subscription number (from 0). SIGEV_SIGNAL and SIGEV_THREAD only.
+// delivered. Arrivals in quick succession may merge into one event, never into none; after a death one
+// may come in vain. The result is a subscription number (from 0). SIGEV_SIGNAL and SIGEV_THREAD only.
 //
 // EBADF, EINVAL, ENOMEM: as for ph_mq_notify
 int ph_mq_subscribe(mqd_t mqdes, const struct sigevent *event);
