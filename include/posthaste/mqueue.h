@@ -194,7 +194,7 @@ int ph_mq_setpoll(mqd_t mqdes, int on);
 
 // A message in place: memory of the queue itself, lent to this process.
 struct ph_mq_loan {
-	void *data;        // the message
+	void *data;        // the message; on a cache line (64 bytes) if mq_msgsize exceeds 48
 	size_t size;       // borrowed: its length; reserved: room, mq_msgsize; in bytes
 	unsigned int prio; // borrowed: its priority
 	uint32_t cell;     // which loan record stands for it

@@ -43,6 +43,10 @@ int phi_mq_geometry(struct mq_geometry *g, uint64_t maxmsg, uint64_t msgsize)
 	g->next_at = round_up(g->ring_at + g->ring_size * sizeof(uint32_t), MQ_LINE);
 	g->blocks_at = round_up(g->next_at + g->slots * sizeof(uint32_t), MQ_LINE);
 	g->slots_at = round_up(g->blocks_at + g->blocks * sizeof(struct mq_block), MQ_LINE);
+	// A message that fits a line together with its head stands in it; a longer one begins a line of
+	// its own, with the head at the end of the line before: then a copy never starts amid a line.
+	if (sizeof(struct mq_slot) + msgsize > MQ_LINE)
+		g->slots_at += MQ_LINE - sizeof(struct mq_slot);
 	uint64_t payload;
 	if (__builtin_mul_overflow(g->slots, g->slot_bytes, &payload) || payload > INT64_MAX / 2)
 		return -ENOMEM;

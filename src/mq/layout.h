@@ -131,7 +131,8 @@ struct mq_control {
 	uint32_t watched;   // A   not 0: a registration or subscribers may exist
 	uint32_t deathword; // I   0 for ever; sleepers also wait here, see sync/wait.h
 	uint32_t loans; // R   borrow records [0, loans) may be in use: somebody has to look after them
-	uint32_t pad0[9];
+	uint32_t mark;  // S   no message in [head, tail) has a higher priority than this
+	uint32_t pad0[8];
 
 	// Line 1: the send lock. guarded64: free_tail as last seen by a sender.
 	struct phi_lock send;
@@ -143,7 +144,8 @@ struct mq_control {
 	uint64_t tx_time; // D   CLOCK_MONOTONIC_COARSE, ns
 	uint32_t pad2[10];
 
-	// Line 3: the receive lock. guarded64: head; guarded32: messages in the index.
+	// Line 3: the receive lock. guarded64: head; guarded64b: tail as last seen by a receiver;
+	// guarded32: messages in the index.
 	struct phi_lock recv;
 
 	// Line 4: the receivers' cursor. [tail, free_tail) is free.

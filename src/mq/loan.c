@@ -232,7 +232,7 @@ static int exchange(struct mq_op *op, const struct committing *m, uint32_t given
 	store_relaxed_u64(&s->seq, pos + 1);
 	store_relaxed_u32(phi_mq_ring_at(q, pos), given);
 	compiler_barrier();
-	int r = phi_mq_commit_send(op, pos, owed);
+	int r = phi_mq_commit_send(op, pos, m->prio, owed);
 	compiler_barrier();
 	int settled = phi_mq_settle_swap(q); // finished, or undone if the commit was refused
 	return r < 0 ? r : settled;

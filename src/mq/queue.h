@@ -113,6 +113,11 @@ static inline void phi_mq_begin(struct mq_op *op, struct mq_queue *q)
 	op->sentinel = false;
 }
 
+static inline bool phi_mq_is_damaged(const struct mq_queue *q)
+{
+	return __builtin_expect(load_relaxed_u32(&q->region.damaged) != 0, 0);
+}
+
 static inline int phi_mq_end(struct mq_op *op, int r)
 {
 	phi_leave(&op->hold);
@@ -267,7 +272,7 @@ int64_t phi_mq_peek(struct mq_op *op, void *buf, unsigned *prio);
 int phi_mq_find_room(struct mq_op *op, uint64_t *pos, uint32_t *slot);
 // Commit the position. Then: unlock, and if (owed.any) pay.
 int64_t phi_mq_send_after_receive(struct mq_op *op, mq_attempt *attempt, void *arg);
-int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed);
+int phi_mq_commit_send(struct mq_op *op, uint64_t pos, unsigned prio, struct mq_owed *owed);
 // The best message, not yet taken.
 struct mq_pick {
 	uint32_t slot;

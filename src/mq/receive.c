@@ -40,30 +40,48 @@ static bool read_head(struct mq_queue *q, struct mq_pick *p, uint64_t tail)
 	return fits;
 }
 
+// The message at head, if no other can have a higher priority: then it is the one. Those between head
+// and `known` are bounded by the mark, and so is whatever was sent since (MARK): as long as that holds,
+// the senders' line needs no look, and they can run ahead.
+static int pick_direct(struct mq_queue *q, struct mq_pick *p, uint64_t head, uint64_t known)
+{
+	p->direct = true;
+	p->slot = load_relaxed_u32(phi_mq_ring_at(q, head));
+	if (p->slot >= q->g.slots || !read_head(q, p, known) || p->seq != head + 1)
+		return -EBADMSG;
+	return p->prio >= load_relaxed_u32(&q->c->mark);
+}
+
 // 1 found, 0 none, -EBADMSG the caches and the truth disagree.
 static int pick_once(struct mq_queue *q, struct mq_pick *p)
 {
 	struct mq_control *c = q->c;
 	uint64_t head = load_relaxed_u64(&c->recv.guarded64);
-	uint64_t tail = load_acquire_u64(&c->tail); // TAIL
+	uint64_t known = load_relaxed_u64(&c->recv.guarded64b);
 	uint32_t indexed = load_relaxed_u32(&c->recv.guarded32);
+	if (indexed == 0 && known - head - 1 < q->g.maxmsg) {
+		int r = pick_direct(q, p, head, known);
+		if (r != 0)
+			return r;
+	}
+	uint64_t tail = load_acquire_u64(&c->tail); // TAIL
 	uint64_t fresh = tail - head;
 	if (fresh > q->g.maxmsg || fresh + indexed > q->g.maxmsg)
 		return -EBADMSG;
 	if (fresh + indexed == 0)
 		return 0;
-	p->direct = indexed == 0 && fresh == 1;
-	if (p->direct) {
-		p->slot = load_relaxed_u32(phi_mq_ring_at(q, head));
-		if (p->slot >= q->g.slots)
-			return -EBADMSG;
-	} else {
-		if (fresh != 0 && !index_new(q, head, tail))
-			return -EBADMSG;
-		if (!phi_mq_index_first(q, &p->slot, &p->prio))
-			return -EBADMSG;
-		phi_mq_fetch(q, load_relaxed_u32(&q->next[p->slot])); // the next one, as a rule
+	store_relaxed_u64(&c->recv.guarded64b, tail);
+	if (indexed == 0) {
+		int r = pick_direct(q, p, head, tail);
+		if (r < 0 || r > 0 || fresh == 1)
+			return r < 0 ? r : 1;
 	}
+	p->direct = false;
+	if (fresh != 0 && !index_new(q, head, tail))
+		return -EBADMSG;
+	if (!phi_mq_index_first(q, &p->slot, &p->prio))
+		return -EBADMSG;
+	phi_mq_fetch(q, load_relaxed_u32(&q->next[p->slot])); // the next one, as a rule
 	return read_head(q, p, tail) ? 1 : -EBADMSG;
 }
 

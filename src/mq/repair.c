@@ -114,6 +114,7 @@ int phi_mq_rebuild(struct mq_queue *q)
 		return phi_mq_poison(q);
 	c->borrowed = borrowed;
 	c->recv.guarded64 = tail; // head
+	c->recv.guarded64b = tail;
 	return 0;
 }
 

@@ -22,6 +22,8 @@ static int look_for_room(struct mq_op *op, uint64_t tail)
 	op->seen = free_tail;
 	if (!phi_mq_window_fits(op->q, tail, free_tail))
 		return phi_mq_poison(op->q);
+	if (free_tail - tail == op->q->g.maxmsg)
+		store_relaxed_u32(&c->mark, 0); // empty: nothing to be bounded
 	if (free_tail != tail)
 		return 0;
 	return op->nonblock && receiving ? -EINPROGRESS : -EAGAIN;
@@ -34,7 +36,8 @@ int phi_mq_find_room(struct mq_op *op, uint64_t *pos, uint32_t *slot)
 	if (r < 0)
 		return r;
 	*slot = load_relaxed_u32(phi_mq_ring_at(op->q, *pos));
-	phi_mq_fetch(op->q, load_relaxed_u32(phi_mq_ring_at(op->q, *pos + FETCH_AHEAD)));
+	if (load_relaxed_u64(&op->q->c->send.guarded64) - *pos > FETCH_AHEAD)
+		phi_mq_fetch(op->q, load_relaxed_u32(phi_mq_ring_at(op->q, *pos + FETCH_AHEAD)));
 	return *slot < op->q->g.slots ? 0 : phi_mq_poison(op->q);
 }
 
@@ -46,9 +49,11 @@ static void leave_traces(struct mq_op *op)
 	phi_mq_stamp(&op->q->tx_stamp, &c->tx_time);
 }
 
-int phi_mq_commit_send(struct mq_op *op, uint64_t pos, struct mq_owed *owed)
+int phi_mq_commit_send(struct mq_op *op, uint64_t pos, unsigned prio, struct mq_owed *owed)
 {
 	struct mq_control *c = op->q->c;
+	if (__builtin_expect(prio > load_relaxed_u32(&c->mark), 0))
+		store_relaxed_u32(&c->mark, prio); // MARK: before the commit
 	leave_traces(op);
 	uint32_t anybody = load_relaxed_u32(&c->rx_asleep) | load_relaxed_u32(&c->watched) |
 	                   load_relaxed_u32(&c->polled);
@@ -98,7 +103,7 @@ __attribute__((flatten)) static int64_t try_send(struct mq_op *op, void *arg)
 	memcpy(phi_mq_payload(s), m->msg, m->len);
 	store_relaxed_u64(&s->prio_len, phi_mq_pack(m->prio, m->len));
 	store_relaxed_u64(&s->seq, pos + 1);
-	r = phi_mq_commit_send(op, pos, &owed);
+	r = phi_mq_commit_send(op, pos, m->prio, &owed);
 	phi_mq_unlock(op);
 	if (__builtin_expect(owed.any, 0) && r == 0)
 		phi_mq_pay_receivers(op, &owed);

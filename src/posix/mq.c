@@ -5,6 +5,7 @@
 #include "posthaste/mqueue.h"
 
 #include "core/description.h"
+#include "mq/plain.h"
 #include "mq/queue.h"
 #include "posix/poll.h"
 
@@ -120,6 +121,8 @@ int ph_mq_clocksend(mqd_t mqdes, const char *msg, size_t len, unsigned prio, clo
 	int r = check_send(q, len, prio);
 	if (r < 0)
 		return (int)result(r);
+	if (phi_mq_send_plain(q, msg, len, prio) && !phi_mq_is_damaged(q))
+		return 0;
 	struct mq_op op;
 	begin(&op, q, clock, abstime);
 	r = phi_mq_send(&op, msg, len, prio);
@@ -158,6 +161,9 @@ ssize_t ph_mq_clockreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio, c
 	int r = check_receive(q, len);
 	if (r < 0)
 		return (ssize_t)result(r);
+	int64_t len_plain = phi_mq_receive_plain(q, msg, prio);
+	if (len_plain >= 0 && !phi_mq_is_damaged(q))
+		return (ssize_t)len_plain;
 	struct mq_op op;
 	begin(&op, q, clock, abstime);
 	return (ssize_t)result(end_receive(&op, phi_mq_receive(&op, msg, prio)));

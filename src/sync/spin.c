@@ -3,7 +3,7 @@
 // The policy: spin up to four times as long as it last took, quarter that on failure; when nothing is
 // left, block, but try a spin longer than a wake-up at growing distances, because two sides that both
 // block would otherwise never find out that both run. Where the CPUs are short (a wait was preempted)
-// or the peer sits on this very CPU, do not spin.
+// or the peer sits on this very CPU, do not spin; in the latter case yield once instead.
 #include "sync/spin.h"
 
 #include "base/atomic.h"
@@ -22,6 +22,10 @@
 #define SHORT_FOR_NS 300000000
 #define LOOK_EVERY 32
 #define GAP_MAX 1024
+#define YIELD_SLOW_NS 50000
+#define YIELD_MESSAGE_NS 4000
+#define YIELD_GAP_MAX 64
+#define YIELD_DEAR_MAX 8
 #define NAME_OF_BOUND "POSTHASTE_SPIN_NS"
 
 static int64_t bound_ns = -1; // -1 = not read yet
@@ -33,6 +37,8 @@ static __thread struct {
 	long preempted;
 	uint32_t long_waits;
 	bool pinned;
+	int64_t no_yield_until_ns;
+	unsigned dear; // yields in a row that gave the CPU to strangers
 } cpus;
 
 static int64_t default_bound(void)
@@ -144,6 +150,39 @@ static void failed(struct phi_spin *s)
 	}
 }
 
+// A yield lets a peer on this CPU run, if he can, for a tenth of what sleeping and waking cost. Where a
+// stranger has use for the CPU, it gives him a whole time slice: then none for 16 times as long as it
+// took, and longer if it happens again. What the peer did in the time (the cursor counts messages) is
+// no loss.
+static void judge_yield(int64_t begin, int64_t took, uint64_t passed)
+{
+	if (took > YIELD_SLOW_NS && (uint64_t)took > YIELD_SLOW_NS + passed * YIELD_MESSAGE_NS) {
+		cpus.dear += cpus.dear < YIELD_DEAR_MAX;
+		cpus.no_yield_until_ns = begin + took + (took << (cpus.dear + 3));
+	} else if (passed != 0) {
+		cpus.dear = 0;
+	}
+}
+
+static bool yield_to_peer(struct phi_spin *s, const uint64_t *word, uint64_t value)
+{
+	uint32_t skip = load_relaxed_u32(&s->yield_skip);
+	if (skip > 0) {
+		store_relaxed_u32(&s->yield_skip, skip - 1);
+		return false;
+	}
+	int64_t begin = phi_now_ns();
+	if (begin < cpus.no_yield_until_ns)
+		return false;
+	sched_yield();
+	uint64_t passed = load_relaxed_u64(word) - value;
+	judge_yield(begin, phi_now_ns() - begin, passed);
+	uint32_t gap = load_relaxed_u32(&s->yield_gap);
+	store_relaxed_u32(&s->yield_skip, passed != 0 ? 0 : gap);
+	store_relaxed_u32(&s->yield_gap, passed != 0 ? 1 : gap < YIELD_GAP_MAX ? gap * 2 + 1 : gap);
+	return passed != 0;
+}
+
 static bool stopped(const uint32_t *stop)
 {
 	return stop != NULL && load_relaxed_u32(stop) != 0;
@@ -170,8 +209,12 @@ static enum outcome spin(const uint64_t *word, uint64_t value, const uint32_t *p
 bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
                     const uint32_t *peer_cpu, const uint32_t *stop)
 {
-	int64_t limit = allowance(s);
-	if (limit == 0 || stopped(stop) || pointless(peer_cpu))
+	if (stopped(stop) || phi_spin_bound_ns() <= 0)
+		return false;
+	if (load_relaxed_u32(peer_cpu) == phi_cpu())
+		return yield_to_peer(s, word, value);
+	int64_t limit = pointless(peer_cpu) ? 0 : allowance(s);
+	if (limit == 0)
 		return false;
 	// The usual case between running peers needs no clock.
 	for (int i = 0; i < 8; i++) {
@@ -182,7 +225,9 @@ bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
 	int64_t begin = phi_now_ns();
 	if (++cpus.long_waits % LOOK_EVERY == 0)
 		look_at_cpus(begin);
-	if (begin < cpus.short_until_ns && limit > SHORT_CAP_NS)
+	// Not so a probe: it is rare, and the only way back from both sides blocking.
+	if (begin < cpus.short_until_ns && load_relaxed_u32(&s->limit_ns) >= WORTH_NS &&
+	    limit > SHORT_CAP_NS)
 		limit = SHORT_CAP_NS;
 	enum outcome o = spin(word, value, peer_cpu, stop, begin, limit);
 	if (o == CHANGED)

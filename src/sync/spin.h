@@ -14,9 +14,10 @@
 #include <stdint.h>
 
 struct phi_spin {
-	uint32_t limit_ns; // spin at most so long; below PHI_SPIN_WORTH_NS: do not
-	uint32_t gap;      // waits between probes while it does not pay
-	uint32_t skip;     // waits until the next probe
+	uint32_t limit_ns;              // spin at most so long; below PHI_SPIN_WORTH_NS: do not
+	uint32_t gap;                   // waits between probes while it does not pay
+	uint32_t skip;                  // waits until the next probe
+	uint32_t yield_gap, yield_skip; // the same for yields to a peer on this CPU
 };
 
 void phi_spin_init(struct phi_spin *s);
