@@ -109,13 +109,15 @@ int phi_mq_attach(struct mq_queue *q, int dir, const char *file, const char *nam
 	if (r < 0)
 		return r;
 	r = check_geometry(q);
+	if (r == 0)
+		phi_mq_point(q);
+	if (r == 0 && !observe && !phi_mq_intact(q))
+		r = -EBADMSG;
 	if (r < 0) {
 		phi_region_unmap(&q->region);
 		close(q->region.fd);
-		return r;
 	}
-	phi_mq_point(q);
-	return 0;
+	return r;
 }
 
 void phi_mq_point(struct mq_queue *q)
