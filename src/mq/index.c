@@ -79,9 +79,7 @@ bool phi_mq_index_append(struct mq_queue *q, uint32_t slot, unsigned prio)
 {
 	unsigned top = prio / MQ_BLOCK_PRIORITIES;
 	unsigned low = prio % MQ_BLOCK_PRIORITIES;
-	struct mq_block *b = find_block(q, top);
-	if (b == NULL)
-		b = bit(q->c->top, top) ? NULL : make_block(q, top);
+	struct mq_block *b = bit(q->c->top, top) ? find_block(q, top) : make_block(q, top);
 	if (b == NULL)
 		return false;
 	uint32_t first = slot;
@@ -103,8 +101,12 @@ bool phi_mq_index_append(struct mq_queue *q, uint32_t slot, unsigned prio)
 bool phi_mq_index_insert(struct mq_queue *q, uint32_t slot, unsigned prio, uint64_t seq)
 {
 	unsigned low = prio % MQ_BLOCK_PRIORITIES;
+	if (!bit(q->c->top, prio / MQ_BLOCK_PRIORITIES))
+		return phi_mq_index_append(q, slot, prio);
 	struct mq_block *b = find_block(q, prio / MQ_BLOCK_PRIORITIES);
-	if (b == NULL || !bit(b->used, low))
+	if (b == NULL)
+		return false;
+	if (!bit(b->used, low))
 		return phi_mq_index_append(q, slot, prio);
 	uint32_t last = load_relaxed_u32(&b->last[low]);
 	uint32_t before = last;
