@@ -10,7 +10,8 @@
 // runs, a bounded number of calls that end without having been woken (deadline, signal). The locks are
 // abstract: lock.pml checks them; a lock whose holder died can be taken. Taking is one step with what
 // follows it and dropping with what precedes it: nobody else can tell the difference. The queue is a
-// count, since the order of messages does not matter here.
+// count, since the order of messages does not matter here. A receive rings whenever it sees the flag, as a
+// send does; claim.pml checks that it need not while a sender is on his way.
 //
 // Invariant: when nothing can move any more, no living thread sleeps that could go on.
 //
