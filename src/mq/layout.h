@@ -117,9 +117,11 @@ enum mq_notice_state { MQ_NOTICE_IDLE, MQ_NOTICE_ARMED, MQ_NOTICE_HANDED };
 //
 //   0          nobody sleeps          announce (R) --> odd
 //   odd        somebody may sleep     receive (CAS) --> even; announce (R) --> another odd number
-//   even, not 0: one is on his way since (value / 2) ms
+//   even, not 0: one is on his way since tx_since; another number for each claim, or who claimed and found
+//              nobody could take back a later claim
 //              he leaves room: wakes the next; leaves none (R) --> odd; nobody sleeps (CAS) --> 0;
-//              on his way for more than MQ_ON_THE_WAY_MS (stopped, say): as odd
+//              on his way for more than MQ_ON_THE_WAY_MS (stopped, say): as odd; a receiver that goes to
+//              sleep meanwhile looks again after that time
 #define MQ_ON_THE_WAY_MS 8
 
 struct mq_control {
@@ -153,7 +155,8 @@ struct mq_control {
 	uint32_t rx_cpu;    // D
 	int32_t rx_pid;     // D
 	uint64_t rx_time;   // D
-	uint32_t pad4[10];
+	uint32_t tx_since;  // R   ms: when tx_asleep became even
+	uint32_t pad4[9];
 
 	// Line 5: event words, bumped to ring.
 	uint32_t rx_event;     // A   receivers sleep here

@@ -31,26 +31,23 @@ static uint32_t new_number(struct mq_queue *q)
 
 static uint32_t on_the_way_now(void)
 {
-	uint32_t ms = (uint32_t)(phi_now_coarse_ns() / 1000000) & INT32_MAX;
-	return (ms != 0 ? ms : 1) << 1;
-}
-
-static bool on_the_way(uint32_t asleep, uint32_t now)
-{
-	return !(asleep & 1) && (now - asleep) >> 1 <= MQ_ON_THE_WAY_MS;
+	return (uint32_t)(phi_now_coarse_ns() / 1000000);
 }
 
 // Under R, before the commit: take it upon ourselves to wake a sender. The word to take back if nobody
 // sleeps, 0 if nobody has to be woken.
-static uint32_t claim_sender(struct mq_control *c)
+static uint32_t claim_sender(struct mq_queue *q)
 {
+	struct mq_control *c = q->c;
 	uint32_t asleep = load_relaxed_u32(&c->tx_asleep);
 	if (asleep == 0)
 		return 0;
 	uint32_t now = on_the_way_now();
-	if (on_the_way(asleep, now))
+	if (!(asleep & 1) && now - load_relaxed_u32(&c->tx_since) <= MQ_ON_THE_WAY_MS)
 		return 0;
-	return cas_acq_rel_u32(&c->tx_asleep, asleep, now) ? now : 0;
+	uint32_t claim = (new_number(q) ^ 1) | 1U << 31; // even, not 0, and never used before
+	store_relaxed_u32(&c->tx_since, now);
+	return cas_acq_rel_u32(&c->tx_asleep, asleep, claim) ? claim : 0;
 }
 
 // After the bump: wake one of those who announced themselves up to `seen`: whether one was asleep. If
@@ -149,7 +146,7 @@ int phi_mq_commit_free_tail_slow(struct mq_op *op, uint64_t free_tail, struct mq
 	store_relaxed_u32(&q->rx_stamp.skip, 0);
 	if (tokens && load_relaxed_u32(&c->tokens) == 2)
 		phi_mq_tokens_set(q, 1); // "writable" before it is true
-	owed->asleep = claim_sender(c);
+	owed->asleep = claim_sender(q);
 	if (owed->asleep != 0)
 		phi_bump(&c->tx_event);
 	store_release_u64(&c->free_tail, free_tail); // FREE_TAIL: the commit
@@ -333,6 +330,15 @@ pass_on(void *arg)
 	phi_leave(&s->op->hold);
 }
 
+// A sentinel looks after loans; a receiver beside a sender who is on his way, whether he got stuck.
+static int64_t look_again_ns(const struct mq_op *op, enum mq_side which)
+{
+	if (op->sentinel)
+		return MQ_LOANS_NS;
+	bool senders = which == MQ_RECEIVER && load_relaxed_u32(&op->q->c->tx_asleep) != 0;
+	return senders ? MQ_ON_THE_WAY_MS * 1000000 : 0;
+}
+
 static int sleep_on(struct mq_op *op, enum mq_side which)
 {
 	struct side s = side_of(op->q, which);
@@ -346,7 +352,7 @@ static int sleep_on(struct mq_op *op, enum mq_side which)
 		.seen = op->event,
 		.deathword = &c->deathword,
 		.deadline = &op->deadline,
-		.look_again_ns = op->sentinel ? MQ_LOANS_NS : 0,
+		.look_again_ns = look_again_ns(op, which),
 		.cancelled = pass_on,
 		.arg = &me,
 	};
