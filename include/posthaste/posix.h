@@ -10,6 +10,13 @@
 
 #include <posthaste/posthaste.h>
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
 #define mq_open ph_mq_open
 #define mq_close ph_mq_close
 #define mq_unlink ph_mq_unlink
@@ -20,5 +27,28 @@
 #define mq_notify ph_mq_notify
 #define mq_getattr ph_mq_getattr
 #define mq_setattr ph_mq_setattr
+
+#define pipe ph_pipe
+#define pipe2 ph_pipe2
+#define mkfifo ph_mkfifo
+#define mkfifoat ph_mkfifoat
+#define mknod ph_mknod
+#undef open // a macro already where a fortified libc or large files make it one
+#define open ph_open
+#undef openat
+#define openat ph_openat
+#define read ph_read
+#define readv ph_readv
+#define write ph_write
+#define writev ph_writev
+#define close ph_close
+#define dup ph_dup
+#define dup2 ph_dup2
+#define dup3 ph_dup3
+#undef fcntl
+#define fcntl ph_fcntl
+#define ioctl ph_ioctl
+#undef fstat
+#define fstat ph_fstat
 
 #endif

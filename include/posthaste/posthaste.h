@@ -5,6 +5,7 @@
 #define POSTHASTE_H
 
 #include <posthaste/mqueue.h>
+#include <posthaste/pipe.h>
 
 #include <posthaste/common.h>
 
