@@ -19,7 +19,7 @@
 #define BLOCK 16
 
 static const struct bench_room ROOMS[] = {
-	{"mq", "message queues", bench_mq_cases, &bench_mq_posthaste, &bench_mq_kernel},
+	{"mq", "message queues", "depth", bench_mq_cases, &bench_mq_posthaste, &bench_mq_kernel},
 };
 
 #define ROOM_COUNT (sizeof(ROOMS) / sizeof(ROOMS[0]))
@@ -177,8 +177,8 @@ static void list_room(const struct choice *ch, const struct bench_room *room)
 {
 	for (const struct bench_case *c = room->cases; c->test; c++) {
 		if (chosen(ch, c->test))
-			printf("%-4s %-19s %s, %zu bytes, depth %zu\n", room->name, c->test, c->what, c->size,
-			       c->depth);
+			printf("%-4s %-19s %s, %zu bytes, %s %zu\n", room->name, c->test, c->what, c->size,
+			       room->capacity, c->pipe_size ? c->pipe_size : c->depth);
 	}
 }
 

@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include "bench_core.h"
 
+#include "bench_calls.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -78,6 +80,7 @@ int bench_team_init(struct bench_team *team, size_t n, size_t samples)
 	team->n = n;
 	team->samples = samples;
 	team->ready[0] = team->ready[1] = team->go[0] = team->go[1] = -1;
+	team->calls_fd = -1;
 	team->worker = shared((n + 1) * sizeof(*team->worker));
 	team->samples_ns = samples ? shared(samples * sizeof(*team->samples_ns)) : NULL;
 	if (!team->worker || (samples && !team->samples_ns)) {
@@ -146,11 +149,15 @@ void bench_start(struct bench_team *team)
 		bench_fail(team, "the team broke up");
 	account(me, -1);
 	me->start_ns = bench_now_ns();
+	if (team->count_calls)
+		team->calls_fd = bench_calls_start();
 }
 
 void bench_stop(struct bench_team *team)
 {
 	struct bench_worker *me = &team->worker[team->index];
+	if (team->calls_fd >= 0)
+		me->calls = bench_calls_stop(team->calls_fd);
 	me->end_ns = bench_now_ns();
 	account(me, 1);
 }

@@ -28,10 +28,11 @@ struct bench_worker {
 	int64_t start_ns, end_ns; // CLOCK_MONOTONIC
 	int64_t cpu_ns;           // user and system time between the two
 	int64_t switches;         // context switches between the two
+	int64_t calls;            // system calls between the two, if the team counts them
 	uint64_t ops;             // what the worker did: the workload says what it counts
 	uint64_t sum;             // checksum of it
 	char error[160];          // not empty: the worker failed
-	char pad[256 - 208];      // no two workers write one line
+	char pad[256 - 216];      // no two workers write one line
 };
 
 struct bench_team {
@@ -40,7 +41,9 @@ struct bench_team {
 	size_t n, samples;
 	size_t index;      // in a worker: which one
 	uint32_t *counter; // shared, starts as 0, for the workload
+	bool count_calls;  // set by the leader: count system calls, which makes each dearer
 	int ready[2], go[2];
+	int calls_fd; // in a worker that counts them
 };
 
 typedef void bench_body(struct bench_team *team, void *arg);

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "bench_load.h"
 
+#include "bench_calls.h"
 #include "bench_work.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 static bench_body *const BODY[] = {
 	[BENCH_SAME] = bench_same_worker,     [BENCH_FILL] = bench_fill_worker,
 	[BENCH_STREAM] = bench_stream_worker, [BENCH_ROUNDTRIP] = bench_roundtrip_worker,
-	[BENCH_IDLE] = bench_idle_worker,
+	[BENCH_IDLE] = bench_idle_worker,     [BENCH_EVENTS] = bench_events_worker,
 };
 
 static size_t workers_of(const struct bench_case *c)
@@ -28,12 +29,15 @@ static size_t workers_of(const struct bench_case *c)
 	case BENCH_STREAM: return c->senders + c->receivers;
 	case BENCH_ROUNDTRIP: return 2;
 	case BENCH_IDLE: return 1 + c->receivers;
+	case BENCH_EVENTS: return 2;
 	}
 	return 1;
 }
 
 bool bench_can(const struct bench_case *c, const struct bench_ops *ops)
 {
+	if (ops->can && !ops->can(c))
+		return false;
 	if (ops->one_to_one && (c->senders > 1 || c->receivers > 1 || c->priorities))
 		return false;
 	return !(ops->one_to_one && c->kind == BENCH_IDLE);
@@ -57,7 +61,7 @@ static const char *check_stream(const struct bench_load *load, const struct benc
 static void reckon(const struct bench_case *c, struct bench_team *team, struct bench_sample *out)
 {
 	int64_t start = INT64_MAX, end = 0;
-	double cpu = 0, switches = 0, ops = 0;
+	double cpu = 0, switches = 0, calls = 0, ops = 0;
 	for (size_t i = 0; i < team->n; i++) {
 		const struct bench_worker *w = &team->worker[i];
 		if (w->start_ns && w->start_ns < start)
@@ -65,16 +69,25 @@ static void reckon(const struct bench_case *c, struct bench_team *team, struct b
 		end = w->end_ns > end ? w->end_ns : end;
 		cpu += (double)w->cpu_ns;
 		switches += (double)w->switches;
+		calls += (double)w->calls;
 		ops += (double)w->ops;
 	}
 	ops = ops > 0 ? ops : 1;
 	out->ns = (double)(end - start) / ops;
 	out->cpu_ns = cpu / ops;
 	out->switches = switches / ops;
+	out->calls = calls / ops;
 	if (c->kind == BENCH_ROUNDTRIP) {
 		out->p50_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.50);
 		out->p99_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.99);
 	}
+}
+
+static int ends_of(const struct bench_case *c)
+{
+	if (c->kind == BENCH_EVENTS)
+		return c->objects < BENCH_MAX_ENDS ? (int)c->objects : BENCH_MAX_ENDS;
+	return c->kind == BENCH_ROUNDTRIP ? 2 : 1;
 }
 
 static int create_ends(struct bench_load *load, int ends)
@@ -83,8 +96,10 @@ static int create_ends(struct bench_load *load, int ends)
 	for (int i = 0; i < ends; i++) {
 		struct bench_end *end = &load->end[i];
 		snprintf(end->name, sizeof(end->name), "/bench-%ld-%u", (long)getpid(), serial++);
+		end->c = load->c;
 		end->size = load->c->size;
 		end->depth = load->c->depth;
+		end->pipe_size = load->c->pipe_size;
 		end->polled = load->c->kind == BENCH_ROUNDTRIP && load->c->layout == BENCH_SPLIT;
 		if (load->ops->create(end) != 0) {
 			const int error = errno;
@@ -97,12 +112,12 @@ static int create_ends(struct bench_load *load, int ends)
 	return 0;
 }
 
-void bench_repeat(const struct bench_case *c, const struct bench_ops *ops, uint64_t count,
-                  struct bench_sample *sample)
+static void repeat(const struct bench_case *c, const struct bench_ops *ops, uint64_t count,
+                   bool count_calls, struct bench_sample *sample)
 {
 	struct bench_load load = {.c = c, .ops = ops, .count = count};
 	struct bench_team team;
-	const int ends = c->kind == BENCH_ROUNDTRIP ? 2 : 1;
+	const int ends = ends_of(c);
 	memset(sample, 0, sizeof(*sample));
 	if (c->kind == BENCH_ROUNDTRIP && load.count > MAX_ROUNDTRIPS)
 		load.count = MAX_ROUNDTRIPS;
@@ -112,10 +127,12 @@ void bench_repeat(const struct bench_case *c, const struct bench_ops *ops, uint6
 	}
 	sample->size = load.end[0].size;
 	sample->depth = load.end[0].depth;
+	sample->pipe_size = load.end[0].pipe_size;
 	const size_t times = c->kind == BENCH_ROUNDTRIP ? (size_t)load.count : 0;
 	if (bench_team_init(&team, workers_of(c), times) != 0) {
 		sample->error = strerror(errno);
 	} else {
+		team.count_calls = count_calls;
 		if (bench_team_run(&team, c->layout, BODY[c->kind], &load, &sample->error) == 0) {
 			sample->error = c->kind == BENCH_STREAM ? check_stream(&load, &team) : NULL;
 			reckon(c, &team, sample);
@@ -124,6 +141,21 @@ void bench_repeat(const struct bench_case *c, const struct bench_ops *ops, uint6
 	}
 	for (int i = 0; i < ends; i++)
 		ops->destroy(&load.end[i]);
+}
+
+void bench_repeat(const struct bench_case *c, const struct bench_ops *ops, uint64_t count,
+                  struct bench_sample *sample)
+{
+	repeat(c, ops, count, false, sample);
+}
+
+bool bench_count_calls(const struct bench_case *c, const struct bench_ops *ops, uint64_t count,
+                       struct bench_sample *sample)
+{
+	if (!bench_calls_known())
+		return false;
+	repeat(c, ops, count, true, sample);
+	return sample->error == NULL;
 }
 
 uint64_t bench_calibrate(const struct bench_case *c, const struct bench_ops *ops, int64_t ns,

@@ -2,8 +2,8 @@
 //
 // The workloads: what is done, how often, by whom, and the check that it was done right. They know
 // a transport only by its struct bench_ops, so that every contestant runs the very same code:
-// bench_mq_ops.c has the library's and the kernel's queues, bench/peers/ the others.
-// bench_work.c does the work.
+// bench_mq_ops.c and bench_pipe_ops.c have the library's and the kernel's objects, bench/peers/ the
+// others. bench_work.c and bench_events.c do the work.
 //
 // Every message carries who sent it and its number at both ends, and every receiver checks them: a
 // transport that loses, repeats, reorders or tears cannot look fast.
@@ -24,7 +24,14 @@ enum bench_kind {
 	BENCH_STREAM,    // senders to receivers; one operation = one message passed on
 	BENCH_ROUNDTRIP, // one process asks, one answers; one operation = there and back
 	BENCH_IDLE,      // blocked receivers for a while; one operation = one receiver's wait
+	BENCH_EVENTS, // one sender, many objects in turn; one receiver's epoll; one operation = a message
 };
+
+// A side that does not use the library, where the other one does.
+enum bench_stranger { BENCH_NOBODY, BENCH_FOREIGN_SENDER, BENCH_FOREIGN_RECEIVER };
+
+// What a worker is going to do with an object.
+enum bench_role { BENCH_SENDER = 1, BENCH_RECEIVER = 2, BENCH_BOTH = 3, BENCH_POLLER = 4 };
 
 struct bench_case {
 	const char *test;  // unique within its room
@@ -33,7 +40,12 @@ struct bench_case {
 	enum bench_kind kind;
 	enum bench_layout layout;
 	size_t size, depth; // bytes; messages
+	size_t pipe_size;   // not 0: a byte stream that holds so many bytes, instead of a depth
 	unsigned senders, receivers;
+	unsigned objects; // BENCH_EVENTS: how many
+	uint64_t warm;    // BENCH_IDLE: messages that flow before
+	enum bench_stranger stranger;
+	bool kernels;    // what the library hands to the kernel's path for good
 	bool zero_copy;  // use the transport's loans, if it has any
 	bool priorities; // spread over all priorities instead of one
 	bool show_cpu;   // CPU time is what this case is about
@@ -42,21 +54,29 @@ struct bench_case {
 // What can be measured in one room: its cases, up to one without a name, and the two contestants.
 struct bench_room {
 	const char *name, *what;
+	const char *capacity; // what holds back a sender: depth, or size of the pipe
 	const struct bench_case *cases;
 	const struct bench_ops *ours, *kernels;
 };
 
-extern const struct bench_case bench_mq_cases[];                   // bench_mq.c
-extern const struct bench_ops bench_mq_posthaste, bench_mq_kernel; // bench_mq_ops.c
+extern const struct bench_case bench_mq_cases[];                       // bench_mq.c
+extern const struct bench_ops bench_mq_posthaste, bench_mq_kernel;     // bench_mq_ops.c
+extern const struct bench_case bench_pipe_cases[];                     // bench_pipe.c
+extern const struct bench_ops bench_pipe_posthaste, bench_pipe_kernel; // bench_pipe_ops.c
 
 #define BENCH_MIN_SIZE 24
+#define BENCH_MARKS_EVERY 4096 // a byte stream's messages are marked so often, besides both ends
 
 // One end of a transport, in one process.
 struct bench_end {
 	char name[64];
-	size_t size, depth; // as wanted; create may lower them to what the transport allows
-	bool polled;        // both sides run all the time: a contestant may poll instead of sleeping
-	int fd;
+	const struct bench_case *c;
+	size_t size, depth;   // as wanted; create may lower them to what the transport allows
+	size_t pipe_size;     // the same; may be raised, too
+	enum bench_role role; // for attach
+	bool polled;          // both sides run all the time: a contestant may poll instead of sleeping
+	int fd;               // for epoll, too
+	int fds[2];           // of a pipe: to receive from, to send to
 	void *state;
 };
 
@@ -69,12 +89,15 @@ struct bench_ops {
 	int (*attach)(struct bench_end *end);
 	int (*send)(struct bench_end *end, const void *data, size_t len, unsigned prio);
 	ssize_t (*receive)(struct bench_end *end, void *data, size_t room, unsigned *prio);
-	// In place; NULL if the transport cannot.
+	// Without waiting: what is there, of whole messages; 0 if nothing.
+	ssize_t (*receive_some)(struct bench_end *end, void *data, size_t room);
+	// In place; NULL if the transport cannot. A transport without `send` always reserves.
 	void *(*reserve)(struct bench_end *end);
 	int (*commit)(struct bench_end *end, size_t len, unsigned prio);
 	const void *(*borrow)(struct bench_end *end, size_t *len);
 	int (*release)(struct bench_end *end);
 	bool one_to_one; // cannot have several senders or receivers, nor priorities
+	bool (*can)(const struct bench_case *c); // NULL: all of its room
 };
 
 // One repetition's figures, per operation.
@@ -82,9 +105,11 @@ struct bench_sample {
 	double ns;             // wall clock
 	double cpu_ns;         // CPU time of all workers together (of the receivers, for BENCH_IDLE)
 	double switches;       // context switches of all workers together
+	double calls;          // system calls of all workers together; only from bench_count_calls
 	double p50_ns, p99_ns; // BENCH_ROUNDTRIP: of single round trips; else 0
 	size_t size, depth;    // in fact used
-	const char *error;     // not NULL: it failed, and why
+	size_t pipe_size;
+	const char *error; // not NULL: it failed, and why
 };
 
 // True if these ops can do this case at all.
@@ -98,6 +123,10 @@ uint64_t bench_calibrate(const struct bench_case *c, const struct bench_ops *ops
 // Run one repetition of `count` operations (BENCH_IDLE: for `count` nanoseconds).
 void bench_repeat(const struct bench_case *c, const struct bench_ops *ops, uint64_t count,
                   struct bench_sample *sample);
+
+// The same, in order to count system calls; its times are of no use. False if it cannot be known.
+bool bench_count_calls(const struct bench_case *c, const struct bench_ops *ops, uint64_t count,
+                       struct bench_sample *sample);
 
 #ifdef __cplusplus
 }

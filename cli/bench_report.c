@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#define MIB 1048576.0
+
 // Three significant digits with a unit, in a static buffer of which there are eight.
 static const char *duration(double ns)
 {
@@ -41,11 +43,25 @@ static const char *number(double x)
 
 static const char *size_text(size_t bytes)
 {
-	static char text[24];
-	if (bytes >= 1024 && bytes % 1024 == 0)
-		snprintf(text, sizeof(text), "%zu KiB", bytes / 1024);
+	static char text[4][24];
+	static unsigned next;
+	char *out = text[next++ % 4];
+	if (bytes >= 1048576 && bytes % 1048576 == 0)
+		snprintf(out, sizeof(text[0]), "%zu MiB", bytes / 1048576);
+	else if (bytes >= 1024 && bytes % 1024 == 0)
+		snprintf(out, sizeof(text[0]), "%zu KiB", bytes / 1024);
 	else
-		snprintf(text, sizeof(text), "%zu B", bytes);
+		snprintf(out, sizeof(text[0]), "%zu B", bytes);
+	return out;
+}
+
+// How much may wait between the two sides.
+static const char *capacity_text(const struct bench_case *c)
+{
+	static char text[24];
+	if (c->pipe_size)
+		return size_text(c->pipe_size);
+	snprintf(text, sizeof(text), "%zu", c->depth);
 	return text;
 }
 
@@ -60,7 +76,7 @@ void bench_report_begin(const struct bench_room *room, const struct bench_option
 	       "ratio = the other's time / posthaste's\n\n",
 	       room->name, room->what, bench_cpus(), bench_cpus() == 1 ? "" : "s", os.release,
 	       opt->reps, opt->reps == 1 ? "" : "s");
-	printf("%-19s %-31s %7s %7s", "test", "", "size", "depth");
+	printf("%-19s %-31s %8s %8s", "test", "", "size", room->capacity);
 	for (size_t s = 0; s < opt->sides; s++)
 		printf(s ? " %11s %6s" : " %11s", opt->side[s].name, "ratio");
 	printf("\n");
@@ -86,8 +102,26 @@ static void figures(const struct bench_row *row, const struct bench_options *opt
 static void sub_row(const struct bench_row *row, const struct bench_options *opt, const char *what,
                     size_t field)
 {
-	printf("%-19s   %-29s %7s %7s", "", what, "", "");
+	printf("%-19s   %-29s %8s %8s", "", what, "", "");
 	figures(row, opt, field);
+}
+
+// System calls of all workers: by the MiB for a stream, else for an operation.
+static void calls_row(const struct bench_row *row, const struct bench_options *opt)
+{
+	const struct bench_case *c = row->c;
+	const bool stream = c->kind == BENCH_STREAM;
+	const double times = stream ? MIB / (double)c->size : 1;
+	if (row->result[0].calls < 0)
+		return;
+	printf("%-19s   %-29s %8s %8s", "", stream ? "system calls per MiB" : "system calls", "", "");
+	for (size_t s = 0; s < opt->sides; s++) {
+		const struct bench_result *r = &row->result[s];
+		printf(" %11s", r->ran && r->calls >= 0 ? number(r->calls * times) : "-");
+		if (s > 0)
+			printf(" %6s", "");
+	}
+	printf("\n");
 }
 
 static void notes(const struct bench_row *row, const struct bench_options *opt)
@@ -98,6 +132,9 @@ static void notes(const struct bench_row *row, const struct bench_options *opt)
 			printf("%-19s   %s failed: %s\n", "", opt->side[s].name, r->error);
 		if (r->ran && r->depth != row->c->depth)
 			printf("%-19s   %s was granted depth %zu\n", "", opt->side[s].name, r->depth);
+		if (r->ran && r->pipe_size != row->c->pipe_size)
+			printf("%-19s   %s was granted a pipe of %s\n", "", opt->side[s].name,
+			       size_text(r->pipe_size));
 		if (r->ran && r->size != row->c->size)
 			printf("%-19s   %s was granted %zu bytes; its time is scaled by the byte\n", "",
 			       opt->side[s].name, r->size);
@@ -113,7 +150,7 @@ static void notes(const struct bench_row *row, const struct bench_options *opt)
 static void human(const struct bench_row *row, const struct bench_options *opt)
 {
 	const struct bench_case *c = row->c;
-	printf("%-19s %-31s %7s %7zu", c->test, c->what, size_text(c->size), c->depth);
+	printf("%-19s %-31s %8s %8s", c->test, c->what, size_text(c->size), capacity_text(c));
 	figures(row, opt, offsetof(struct bench_result, ns));
 	if (c->kind == BENCH_ROUNDTRIP) {
 		sub_row(row, opt, "p50", offsetof(struct bench_result, p50_ns));
@@ -121,6 +158,8 @@ static void human(const struct bench_row *row, const struct bench_options *opt)
 	}
 	if (c->show_cpu)
 		sub_row(row, opt, "CPU time", offsetof(struct bench_result, cpu_ns));
+	if (c->pipe_size)
+		calls_row(row, opt);
 	notes(row, opt);
 }
 
@@ -160,14 +199,23 @@ static void json_side(const struct bench_row *row, const struct bench_options *o
 		json_field(name, "depth", (double)r->depth);
 	if (r->size != row->c->size)
 		json_field(name, "size", (double)r->size);
+	if (r->pipe_size != row->c->pipe_size)
+		json_field(name, "pipe_size", (double)r->pipe_size);
+	if (row->c->pipe_size && r->calls >= 0)
+		json_field(name, "calls", r->calls);
+	if (row->c->pipe_size && r->calls >= 0 && row->c->kind == BENCH_STREAM)
+		json_field(name, "calls_per_mib", r->calls * MIB / (double)r->size);
 }
 
 static void json(const struct bench_row *row, const struct bench_options *opt)
 {
 	const struct bench_case *c = row->c;
 	const struct bench_result *ours = &row->result[0];
-	printf("{\"room\":\"%s\",\"test\":\"%s\",\"size\":%zu,\"depth\":%zu", row->room->name, c->test,
-	       c->size, c->depth);
+	printf("{\"room\":\"%s\",\"test\":\"%s\",\"size\":%zu", row->room->name, c->test, c->size);
+	if (c->pipe_size)
+		printf(",\"pipe_size\":%zu", c->pipe_size);
+	else
+		printf(",\"depth\":%zu", c->depth);
 	printf(",\"senders\":%u,\"receivers\":%u", c->senders, c->receivers);
 	for (size_t s = 0; s < opt->sides; s++)
 		json_side(row, opt, s);

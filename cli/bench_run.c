@@ -87,6 +87,7 @@ static bool peer_repeat(const struct bench_side *side, const struct bench_room *
 	out->p99_ns = json_number(line, "peer_p99_ns");
 	out->size = (size_t)json_number(line, "size");
 	out->depth = (size_t)json_number(line, "depth");
+	out->pipe_size = (size_t)json_number(line, "pipe_size");
 	return *count != 0;
 }
 
@@ -96,6 +97,7 @@ struct track {
 	bool can;
 	size_t n;
 	struct bench_sample sample[BENCH_REPS];
+	double calls;
 	char error[200];
 };
 
@@ -134,6 +136,19 @@ static void repeat(struct track *t, const struct bench_side *side, const struct 
 		t->n++;
 }
 
+// One more repetition, a short one, to count system calls.
+static void count_calls(struct track *t, const struct bench_side *side, const struct bench_case *c)
+{
+	struct bench_sample sample;
+	const bool span_is_count = c->kind == BENCH_IDLE;
+	t->calls = -1;
+	if (!side->ops || !c->pipe_size || t->n == 0 || t->error[0] || bench_interrupted ||
+	    span_is_count)
+		return;
+	if (bench_count_calls(c, side->ops, t->count / 4 + 1, &sample))
+		t->calls = sample.calls;
+}
+
 static double median(const struct track *t, size_t field)
 {
 	double v[BENCH_REPS];
@@ -157,6 +172,8 @@ static void conclude(const struct track *t, const struct bench_case *c, struct b
 		return;
 	r->size = t->sample[0].size;
 	r->depth = t->sample[0].depth;
+	r->pipe_size = t->sample[0].pipe_size;
+	r->calls = t->calls;
 	const double scale = by_byte(c, r);
 	r->cpu_ns = median(t, offsetof(struct bench_sample, cpu_ns)) * scale;
 	r->ns =
@@ -192,6 +209,8 @@ bool bench_run_block(const struct bench_room *room, const struct bench_case *con
 				repeat(&track[i], &opt->side[i % opt->sides], room, one, opt);
 		}
 	}
+	for (size_t i = 0; i < n * opt->sides; i++)
+		count_calls(&track[i], &opt->side[i % opt->sides], c[i / opt->sides]);
 	for (size_t i = 0; i < n; i++) {
 		memset(&row[i], 0, sizeof(row[i]));
 		row[i].room = room;

@@ -30,7 +30,8 @@ struct bench_options {
 struct bench_result {
 	bool ran;
 	double ns, cpu_ns, switches, p50_ns, p99_ns;
-	size_t size, depth;
+	double calls; // system calls; negative if not counted
+	size_t size, depth, pipe_size;
 	char error[200]; // not empty: it failed
 };
 
