@@ -105,5 +105,5 @@ int main(int argc, char **argv)
 	ops.attach = attach;
 	ops.send = send_message;
 	ops.receive = receive_message;
-	return peer_main(argc, argv, &ops);
+	return peer_main(argc, argv, "mq", bench_mq_cases, &ops);
 }

@@ -11,7 +11,9 @@
 extern "C" {
 #endif
 
-int peer_main(int argc, char **argv, const struct bench_ops *ops);
+// A peer takes part in one room: its name and its cases.
+int peer_main(int argc, char **argv, const char *room, const struct bench_case *cases,
+              const struct bench_ops *ops);
 
 #ifdef __cplusplus
 }

@@ -136,5 +136,5 @@ static const struct bench_ops RING = {
 
 int main(int argc, char **argv)
 {
-	return peer_main(argc, argv, &RING);
+	return peer_main(argc, argv, "mq", bench_mq_cases, &RING);
 }
