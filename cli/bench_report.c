@@ -117,9 +117,8 @@ static void calls_row(const struct bench_row *row, const struct bench_options *o
 	printf("%-19s   %-29s %8s %8s", "", stream ? "system calls per MiB" : "system calls", "", "");
 	for (size_t s = 0; s < opt->sides; s++) {
 		const struct bench_result *r = &row->result[s];
-		printf(" %11s", r->ran && r->calls >= 0 ? number(r->calls * times) : "-");
-		if (s > 0)
-			printf(" %6s", "");
+		printf(s > 1 ? " %6s %11s" : "%s %11s", "",
+		       r->ran && r->calls >= 0 ? number(r->calls * times) : "-");
 	}
 	printf("\n");
 }
