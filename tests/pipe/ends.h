@@ -277,6 +277,14 @@ static inline void ignore_sigpipe(void)
 	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 }
 
+enum { NOBODY = 65534 };
+
+static inline void become_nobody(void)
+{
+	CHECK_OK(setresgid(NOBODY, NOBODY, NOBODY));
+	CHECK_OK(setresuid(NOBODY, NOBODY, NOBODY));
+}
+
 /* ---- waiting for a state ---- */
 
 // Zeroed memory that forked children share.
