@@ -367,29 +367,33 @@ static inline pid_t start_peer(int in, int out, const char *name, const char *ar
 
 /* ---- files and FIFOs of the test ---- */
 
-// A directory of the test, made at the first call; drop_place removes it and what place() named in it.
-static inline const char *place_dir(void)
-{
-	static char dir[64];
-
-	if (!dir[0]) {
-		strcpy(dir, "/tmp/posthaste-place-XXXXXX");
-		CHECK(mkdtemp(dir) != NULL);
-	}
-	return dir;
-}
+// A directory for FIFOs: made when place() first names something in it. It lies in the namespace's, so
+// that it goes with that when a test fails.
+static char place_dir[96];
 
 static inline const char *place(const char *name)
 {
-	return text_of("%s/%s", place_dir(), name);
+	static char paths[4][128];
+	static unsigned used;
+	char *path = paths[used++ % 4];
+
+	if (!place_dir[0]) {
+		snprintf(place_dir, sizeof(place_dir), "%s/place", getenv("POSTHASTE_DIR"));
+		CHECK_OK(mkdir(place_dir, 0700));
+	}
+	snprintf(path, sizeof(paths[0]), "%s/%s", place_dir, name);
+	return path;
 }
 
+// Remove what place() named, and in the end, with NULL, the directory.
 static inline void drop_place(const char *name)
 {
-	if (name)
+	if (name) {
 		CHECK_OK(unlink(place(name)));
-	else
-		CHECK_OK(rmdir(place_dir()));
+	} else {
+		CHECK_OK(rmdir(place_dir));
+		place_dir[0] = 0;
+	}
 }
 
 // A file without a name, to catch what a program writes.
