@@ -69,7 +69,8 @@ int ph_openat(int dirfd, const char *path, int flags, ...);
 // nobody has it open for writing. Sleeps on an empty pipe, unless O_NONBLOCK (EAGAIN); a write, the
 // last writer's end, a signal or a cancellation ends the sleep. A read is atomic among readers.
 //
-// EDEADLK  called from a signal handler that interrupted a read on the same pipe
+// EDEADLK  called from a signal handler that interrupted a read on the same pipe, or between
+//          ph_pipe_peek and ph_pipe_consume of the same thread
 // EBADMSG  the shared ring was damaged by a peer; what stood in it is lost, the pipe goes on
 //
 // Cancellation points.
@@ -81,6 +82,8 @@ ssize_t ph_readv(int fd, const struct iovec *iov, int count);
 // or EAGAIN, above it what fits); a read, the last reader's end, a signal (the result is then what was
 // written, or EINTR, or it restarts) or a cancellation ends the sleep. When nobody has the pipe open
 // for reading: SIGPIPE, and EPIPE if that is survived.
+//
+// EBUSY    called between ph_pipe_reserve and ph_pipe_commit of the same thread
 //
 // Cancellation points.
 ssize_t ph_write(int fd, const void *buf, size_t bytes);
@@ -147,6 +150,7 @@ ssize_t ph_pipe_commit(int fd, size_t bytes);
 // EAGAIN, EINTR: as ph_read
 // EBADF    fd is not a pipe or FIFO open for reading
 // EBUSY    this thread looks at this pipe already
+// ENOTSUP  there can be no ring here (no memory, no namespace): read instead
 ssize_t ph_pipe_peek(int fd, struct iovec iov[2], int *count);
 
 // Take the first `bytes` of what is looked at, and let other readers go on; 0 takes nothing.

@@ -112,5 +112,6 @@ void phi_self_refresh(void)
 	s->pid = (int32_t)syscall(SYS_getpid);
 	s->robust = robust_head();
 	s->robust_bias = (uintptr_t)s->robust->futex_offset;
+	s->registered = s->robust != &unregistered;
 	s->generation = g;
 }

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,6 +26,7 @@ struct phi_self {
 	int32_t pid;
 	struct phi_robust_head *robust; // never NULL: see self.c
 	uintptr_t robust_bias;          // futex_offset, as an unsigned addend
+	bool registered;                // the kernel knows of `robust`
 };
 
 extern __thread struct phi_self phi_self_cache;

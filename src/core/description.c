@@ -68,8 +68,9 @@ void phi_description_get(uint32_t *d)
 
 void phi_description_put(uint32_t *d)
 {
-	// The last one clears the flag with the count; 0 is a free word.
-	if (add_acq_rel_u32(d, 0 - ONE_PROCESS) == NONBLOCK)
+	// The last one clears the flags with the count; 0 is a free word.
+	uint32_t rest = add_acq_rel_u32(d, 0 - ONE_PROCESS);
+	if (rest != 0 && rest < ONE_PROCESS)
 		store_release_u32(d, 0);
 }
 
@@ -81,6 +82,20 @@ void phi_description_hold(void)
 void phi_description_let_go(void)
 {
 	pthread_mutex_unlock(&change);
+}
+
+uint32_t phi_description_flags(const uint32_t *d)
+{
+	return load_acquire_u32(d) & (ONE_PROCESS - 1);
+}
+
+void phi_description_raise(uint32_t *d, uint32_t flags)
+{
+	for (;;) {
+		uint32_t v = load_relaxed_u32(d);
+		if ((v & flags) == flags || cas_acq_rel_u32(d, v, v | flags))
+			return;
+	}
 }
 
 bool phi_description_nonblock(const uint32_t *d)

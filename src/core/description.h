@@ -17,6 +17,10 @@ void phi_description_put(uint32_t *d);
 void phi_description_hold(void);
 void phi_description_let_go(void);
 
+// Further flags of a description, for the rooms: bits 1 to 15, only ever raised.
+uint32_t phi_description_flags(const uint32_t *d);
+void phi_description_raise(uint32_t *d, uint32_t flags);
+
 bool phi_description_nonblock(const uint32_t *d);
 void phi_description_set_nonblock(uint32_t *d, bool on);
 

@@ -8,13 +8,14 @@
 #include "base/atomic.h"
 #include "core/layout.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct phi_handle {
 	enum phi_kind kind;
 	int fd; // the public descriptor
-	uint32_t *description;
+	uint32_t *description; // never NULL
 	const struct phi_handle_ops *ops;
 };
 
@@ -45,6 +46,13 @@ static inline struct phi_handle *phi_handle_find(int fd, enum phi_kind kind)
 
 // Any kind. Cheap where the process has no handle at all.
 struct phi_handle *phi_handle_any(int fd);
+
+// A descriptor that was looked at and is none of ours, so that nobody looks again; what phi_handle_any
+// and phi_handle_find hide. Lock-free: poll, which must be async-signal-safe, marks.
+void phi_handle_mark_foreign(int fd);
+void phi_handle_unmark(int fd);
+// Whether nothing is known of the descriptor.
+bool phi_handle_unknown(int fd);
 
 // All of them, of any kind.
 void phi_handle_each(void (*fn)(struct phi_handle *));

@@ -55,11 +55,14 @@ static int link_into_place(int fd, int dir, const char *temp, const char *file)
 	return linkat(fd, "", dir, file, AT_EMPTY_PATH) != 0 ? -errno : 0;
 }
 
-static int reserve(int fd, size_t bytes)
+// Size the file, and reserve memory for its first bytes.
+static int reserve(int fd, size_t size, size_t bytes)
 {
 	struct rlimit most; // beyond which the kernel would send SIGXFSZ
-	if (getrlimit(RLIMIT_FSIZE, &most) == 0 && bytes > most.rlim_cur)
+	if (getrlimit(RLIMIT_FSIZE, &most) == 0 && size > most.rlim_cur)
 		return -ENOSPC;
+	if (ftruncate(fd, (off_t)size) != 0)
+		return errno == EFBIG || errno == EINVAL ? -ENOSPC : -errno;
 	int r;
 	do
 		r = posix_fallocate(fd, 0, (off_t)bytes);
@@ -68,9 +71,10 @@ static int reserve(int fd, size_t bytes)
 	return r == EFBIG || r == EINVAL ? -ENOSPC : -r;
 }
 
-static int map(struct phi_region *r, int prot)
+// Populating would reserve, or fault on, what was left out of the reservation.
+static int map(struct phi_region *r, int prot, bool whole)
 {
-	int populate = r->bytes <= POPULATE_UP_TO && (prot & PROT_WRITE) ? MAP_POPULATE : 0;
+	int populate = whole && r->bytes <= POPULATE_UP_TO && (prot & PROT_WRITE) ? MAP_POPULATE : 0;
 	struct stat st;
 	if (fstat(r->fd, &st) != 0)
 		return -errno;
@@ -130,9 +134,9 @@ static void reopen_own(int fd)
 static int fill(struct phi_region *r, const struct phi_region_plan *plan)
 {
 	r->bytes = plan->bytes;
-	int e = reserve(r->fd, plan->bytes);
+	int e = reserve(r->fd, plan->bytes, plan->reserved == 0 ? plan->bytes : plan->reserved);
 	if (e == 0)
-		e = map(r, PROT_READ | PROT_WRITE);
+		e = map(r, PROT_READ | PROT_WRITE, plan->reserved == 0);
 	if (e < 0)
 		return e;
 	fill_header(r, plan);
@@ -186,9 +190,16 @@ static int check_file(struct phi_region *r, enum phi_kind kind, uint32_t layout,
 	return 0;
 }
 
+// Whether the file has the memory for all of its bytes.
+static bool is_reserved(const struct phi_region *r)
+{
+	struct stat st;
+	return fstat(r->fd, &st) == 0 && (uint64_t)st.st_blocks * 512 >= r->bytes;
+}
+
 static int attach(struct phi_region *r, bool observe)
 {
-	int e = map(r, observe ? PROT_READ : PROT_READ | PROT_WRITE);
+	int e = map(r, observe ? PROT_READ : PROT_READ | PROT_WRITE, is_reserved(r));
 	if (e < 0 || observe)
 		return e;
 	struct phi_region_header *live = (struct phi_region_header *)r->base;

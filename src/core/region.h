@@ -25,6 +25,7 @@ struct phi_region_plan {
 	uint32_t layout;
 	const char *name; // with the slash
 	size_t bytes;
+	size_t reserved;          // how much of that gets its memory now; 0 = all
 	const uint64_t *geometry; // 8 words
 	mode_t mode;
 	// Fill the zeroed body in. The region has no name yet, nobody else sees it.

@@ -24,6 +24,7 @@
 #define PIPE_SIZE_MAX (1 << 20)
 #define PIPE_BYTES (PIPE_DATA_AT + PIPE_SIZE_MAX)
 #define PIPE_SLEEPERS 8
+#define PIPE_GOERS 32
 #define PIPE_STAMP 0x65706970 // "pipe"
 
 // Flags: reasons to leave everything to the kernel, for good.
@@ -37,10 +38,13 @@
 //   value                    meaning                             who may change it
 //   0                        no lease: writes go to the kernel    under R and W: 0 -> TID
 //   TID [|WAITERS]           leased: writes go to the ring        under W: -> 0; writers: |WAITERS
-//   OWNER_DIED [|WAITERS]    its thread died (by the kernel)      under W: -> 0
+//   OWNER_DIED [|WAITERS]    its thread died (by the kernel)      under R and W: -> 0
+//   PIPE_FLUSHING            the ring goes into the kernel's pipe  under R and W: -> 0
 //
 // It stands so near to the end of the page that the kernel's list node, 28 or 32 bytes behind it, falls
 // into the following page, which is private to the process (src/pipe/lease.c).
+#define PIPE_FLUSHING 0x3fffffff // no thread has this number
+
 struct pipe_control {
 	struct phi_lock write; // guards tail and lease; guarded64: head as writers last saw it
 	struct phi_lock read;  // guards head; guarded64: tail as readers last saw it
@@ -55,40 +59,40 @@ struct pipe_control {
 	int32_t last_reader; // D
 	uint64_t pad2[6];
 
-	uint32_t
-		sleepers[PIPE_SLEEPERS]; // A: threads of the library asleep in the kernel's pipe; 0 = free
-	uint32_t sleepers_beyond;    // A: 1 = there were more
-	uint32_t strikes;            // D: times that bytes of strangers were met
-	uint64_t pad3[3];
+	// A: threads of the library that read the kernel's pipe, and perhaps sleep there; 0 = free
+	uint32_t sleepers[PIPE_SLEEPERS];
+	uint32_t sleepers_beyond; // A: 1 = there were more
+	uint32_t strikes;         // D: times that bytes of strangers were met
+	uint32_t pad3[6];
 
-	// A flush of the ring into the kernel's pipe in progress, under R and W: up to this position; 0 = none.
+	// A: threads of the library that write to the kernel's pipe; 0 = free
+	uint32_t goers[PIPE_GOERS];
+	uint32_t goers_beyond; // A: how many more; too high after a death
+	uint32_t pad4[15];
+
+	// R and W: a flush of the ring into the kernel's pipe is in progress, up to here; 0 = none.
 	uint64_t flush_to;
-	uint64_t pad4[7];
+	uint64_t pad5[7];
 
-	uint64_t unused[(PIPE_PAGE - PHI_REGION_BODY - 7 * PIPE_LINE) / 8];
+	uint64_t unused[(PIPE_PAGE - PHI_REGION_BODY - 10 * PIPE_LINE) / 8];
 
 	// The last line: read by every call, written rarely.
 	uint32_t stamp; // PIPE_STAMP; 0 = damaged
 	uint32_t flags; // A: PIPE_POLLED ...
-	uint32_t
-		size; // under R and W, ring empty: bytes of the ring, a power of two; 0 = not reserved yet
+	uint32_t size; // R and W, ring empty: bytes, a power of two; 0 = has no memory yet
 	uint32_t writers;    // A: 1 = writers of the library have attached
 	uint32_t room_event; // A: bumped before sleeping writers are woken
 	uint32_t tx_asleep;  // under R: 1 = writers sleep, or are about to
-	uint32_t kernel_put; // A: writes into the kernel's pipe that the lease overtook
-	uint32_t kernel_got; // leaseholder: those up to here have been read
-	uint32_t held;       // R: 1 = the leaseholder looks at the ring in place
-	uint32_t pad5;
-	uint32_t reserved; // robust word: thread that has a reservation
-	uint32_t reserved_pad;
-	uint32_t pad6[2];
+	uint32_t held;       // R: thread that looks at the ring in place; 0 = none
+	uint32_t reserved;   // W: thread that has reserved room at the tail; 0 = none
+	uint32_t seal_wanted; // A: 1 = the next writer shall end the lease
+	uint32_t pad6[5];
 	uint32_t lease; // above
-	uint32_t lease_pad;
+	uint32_t pad7;
 };
 
 _Static_assert(sizeof(struct pipe_control) == PIPE_PAGE - PHI_REGION_BODY, "control size");
 _Static_assert(offsetof(struct pipe_control, stamp) % PIPE_LINE == 0, "the last line is a line");
-_Static_assert(PHI_REGION_BODY + offsetof(struct pipe_control, reserved) == 4072, "reserved");
 _Static_assert(PHI_REGION_BODY + offsetof(struct pipe_control, lease) == 4088, "lease");
 
 #endif

@@ -236,3 +236,15 @@ bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
 		failed(s);
 	return o == CHANGED;
 }
+
+bool phi_spin_pays(struct phi_spin *s, const uint32_t *peer_cpu)
+{
+	if (phi_spin_bound_ns() <= 0)
+		return false;
+	if (load_relaxed_u32(peer_cpu) != phi_cpu())
+		return !pointless(peer_cpu) && allowance(s) > 0;
+	uint32_t skip = load_relaxed_u32(&s->yield_skip);
+	if (skip > 0)
+		store_relaxed_u32(&s->yield_skip, skip - 1);
+	return skip == 0 && phi_now_ns() >= cpus.no_yield_until_ns;
+}

@@ -37,6 +37,10 @@ bool phi_spin_pinned(void);
 bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
                     const uint32_t *peer_cpu, const uint32_t *stop);
 
+// Whether phi_spin_while would try now. Counts as a wait: who asks and is refused comes nearer to the
+// next probe.
+bool phi_spin_pays(struct phi_spin *s, const uint32_t *peer_cpu);
+
 // glibc's registration of rseq(2), if there is one: the kernel keeps the CPU number there.
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));

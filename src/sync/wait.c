@@ -28,7 +28,7 @@ static int sleep_on_both(const struct phi_sleep *s, const struct phi_deadline *u
 		return sleep_on_one(s, until);
 	// The deathword first: the kernel queues us in this order, and compares the event last. Either
 	// the event has been bumped by then, or its bumper's death finds us on the deathword.
-	int r = phi_futex_wait2(s->deathword, 0, s->event, s->seen, until);
+	int r = phi_futex_wait2(s->deathword, s->death_seen, s->event, s->seen, until);
 	if (r == -ENOSYS || r == -EPERM) { // an old kernel, a sandbox
 		store_relaxed_u32(&lacks_waitv, 1);
 		return sleep_on_one(s, until);

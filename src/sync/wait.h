@@ -20,6 +20,7 @@ struct phi_sleep {
 	uint32_t *event;
 	uint32_t seen; // the event's value before the last look at the object
 	uint32_t *deathword;
+	uint32_t death_seen; // what the deathword holds while nobody has died
 	const struct phi_deadline *deadline;
 	int64_t look_again_ns;        // 0 = only when woken
 	void (*cancelled)(void *arg); // runs if the thread is cancelled asleep: pass the wake-up on

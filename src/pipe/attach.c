@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+//
+// The ring's file: found by the pipe's inode, made if need be, removed by whoever finds that nobody has
+// it mapped. No descriptor stays open for it: a mapping keeps the open file description it was made
+// from, and with it the lock that says "attached", until the last process that inherited the mapping
+// is gone, however it goes.
+#include "pipe/pipe.h"
+
+#include "base/guard.h"
+#include "core/life.h"
+#include "core/namespace.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROUNDS 1000
+#define SWEEP_AT_MOST 256
+
+static void file_of(const struct pipe *p, char file[PIPE_FILE_SIZE])
+{
+	if (p->is_fifo)
+		snprintf(file, PIPE_FILE_SIZE, "fifo.%" PRIx64 ".%" PRIu64, p->device, p->inode);
+	else
+		snprintf(file, PIPE_FILE_SIZE, "pipe.%" PRIu64, p->inode);
+}
+
+static bool is_named(int fd, int dir, const char *file)
+{
+	struct stat open, named;
+	return fstat(fd, &open) == 0 && fstatat(dir, file, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       open.st_ino == named.st_ino && open.st_dev == named.st_dev;
+}
+
+// Whoever may take the attached byte for himself alone has a file that nobody uses.
+static bool claim_alone(int fd)
+{
+	struct flock l = {.l_type = F_WRLCK, .l_start = PHI_LOCKBYTE_ATTACHED, .l_len = 1};
+	return fcntl(fd, F_OFD_SETLK, &l) == 0;
+}
+
+// Remove the file if nobody has it mapped: true if it is gone by our hand.
+static bool remove_unused(int dir, const char *file)
+{
+	int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	struct stat st;
+	bool unused = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && claim_alone(fd) &&
+	              is_named(fd, dir, file) && unlinkat(dir, file, 0) == 0;
+	close(fd);
+	return unused;
+}
+
+int phi_pipe_sweep(int dir)
+{
+	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = own < 0 ? NULL : fdopendir(own);
+	if (d == NULL) {
+		if (own >= 0)
+			close(own);
+		return 0;
+	}
+	int removed = 0;
+	int looked = 0;
+	for (struct dirent *e = readdir(d); e != NULL && looked < SWEEP_AT_MOST; e = readdir(d)) {
+		if (strncmp(e->d_name, "pipe.", 5) != 0 && strncmp(e->d_name, "fifo.", 5) != 0)
+			continue;
+		looked++;
+		removed += remove_unused(dir, e->d_name);
+	}
+	closedir(d);
+	return removed;
+}
+
+// What processes killed in the past have left goes with the first ring that a process makes.
+static void sweep_once(int dir)
+{
+	static uint32_t swept;
+	if (exchange_acq_rel_u32(&swept, 1) == 0)
+		phi_pipe_sweep(dir);
+}
+
+static void init_body(uint8_t *base, void *arg)
+{
+	(void)arg;
+	((struct pipe_control *)(base + PHI_REGION_BODY))->stamp = PIPE_STAMP;
+}
+
+static int create(struct pipe *p, int dir, const char *file)
+{
+	char name[sizeof p->name + 1];
+	uint64_t geometry[8] = {p->device, p->inode, p->is_fifo};
+	snprintf(name, sizeof name, "/%s", p->name);
+	struct phi_region_plan plan = {
+		.kind = PHI_KIND_PIPE,
+		.layout = PIPE_LAYOUT,
+		.name = name,
+		.bytes = PIPE_BYTES,
+		.reserved = PIPE_PAGE,
+		.geometry = geometry,
+		.mode = 0600,
+		.init = init_body,
+	};
+	sweep_once(dir);
+	return phi_region_create(&p->region, dir, file, &plan);
+}
+
+static void let_region_go(struct pipe *p)
+{
+	phi_region_unmap(&p->region);
+	close(p->region.fd);
+}
+
+// Only a ring of this user is trusted with his bytes, and only one of the same pipe.
+static bool is_ours(struct pipe *p)
+{
+	const uint64_t *g = p->region.header.geometry;
+	struct stat st;
+	return fstat(p->region.fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0 &&
+	       p->region.bytes == PIPE_BYTES && g[0] == p->device && g[1] == p->inode;
+}
+
+static int open_once(struct pipe *p, int dir, const char *file)
+{
+	remove_unused(dir, file); // a pipe of the past that had this number
+	int r = phi_region_open(&p->region, dir, file, PHI_KIND_PIPE, PIPE_LAYOUT, NULL, false);
+	if (r == -ENOENT) {
+		r = create(p, dir, file);
+		return r == -EEXIST ? -EAGAIN : r;
+	}
+	if (r < 0)
+		return r;
+	r = !is_ours(p) ? -EACCES : !is_named(p->region.fd, dir, file) ? -EAGAIN : 0;
+	if (r < 0)
+		let_region_go(p);
+	return r;
+}
+
+static int open_region(struct pipe *p)
+{
+	char file[PIPE_FILE_SIZE];
+	file_of(p, file);
+	int dir = phi_namespace_open();
+	if (dir < 0)
+		return dir;
+	int r = -EAGAIN;
+	for (int i = 0; r == -EAGAIN && i < ROUNDS; i++)
+		r = open_once(p, dir, file);
+	close(dir);
+	return r;
+}
+
+// The control page once more, and a private page behind it for the kernel's list node. Made from the
+// descriptor that has the attached lock, so that the lock lives as long as the mapping.
+static int map_alias(struct pipe *p)
+{
+	uint8_t *a =
+		mmap(NULL, 2 * PIPE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (a == MAP_FAILED)
+		return -ENOMEM;
+	if (mmap(a, PIPE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, p->region.fd, 0) ==
+	    MAP_FAILED) {
+		munmap(a, 2 * PIPE_PAGE);
+		return -ENOMEM;
+	}
+	p->alias = a;
+	return 0;
+}
+
+static int attach(struct pipe *p)
+{
+	if (sysconf(_SC_PAGESIZE) != PIPE_PAGE)
+		return -ENOTSUP;
+	int r = open_region(p);
+	if (r < 0)
+		return r;
+	r = map_alias(p);
+	if (r < 0) {
+		let_region_go(p);
+		return r;
+	}
+	close(p->region.fd);
+	p->region.fd = -1;
+	p->data = p->region.base + PIPE_DATA_AT;
+	phi_spin_init(&p->rx_spin);
+	phi_spin_init(&p->tx_spin);
+	store_release_ptr(&p->control, (uintptr_t)(p->region.base + PHI_REGION_BODY)); // PIPE_ATTACHED
+	phi_description_raise(p->family, FAMILY_RING);
+	return 0;
+}
+
+// What relatives have said before there was a ring to say it in.
+static void publish(struct pipe *p)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	uint32_t family = phi_description_flags(p->family);
+	uint32_t flags = (family & FAMILY_POLLED ? PIPE_POLLED : 0) |
+	                 (family & FAMILY_EXPORTED ? PIPE_EXPORTED : 0);
+	if (flags != 0)
+		phi_pipe_seal(p, flags);
+	else if (phi_pipe_leased(load_acquire_u32(&c->lease)) && p->inode != 0)
+		phi_pipe_seal(p, 0); // whatever lies in the kernel's pipe is older than what we shall write
+}
+
+int phi_pipe_attach(struct pipe *p)
+{
+	int state;
+	if (phi_pipe_control(p) != NULL)
+		return 0;
+	if (p->refused)
+		return -EACCES;
+	if (pthread_mutex_trylock(&p->change) != 0)
+		return -EAGAIN; // another thread does, or this one, interrupted
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	int r = phi_pipe_control(p) != NULL ? 0 : attach(p);
+	if (r == 0)
+		publish(p);
+	else
+		p->refused = true;
+	pthread_setcancelstate(state, NULL);
+	pthread_mutex_unlock(&p->change);
+	return r;
+}
+
+int phi_pipe_reserve_memory(struct pipe *p, uint32_t size)
+{
+	char file[PIPE_FILE_SIZE];
+	struct stat st;
+	file_of(p, file);
+	int dir = phi_namespace_open();
+	if (dir < 0)
+		return dir;
+	int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	close(dir);
+	if (fd < 0)
+		return -errno;
+	int r = -ENOENT;
+	if (fstat(fd, &st) == 0 && st.st_dev == p->region.device && st.st_ino == p->region.inode)
+		r = -posix_fallocate(fd, PIPE_DATA_AT, (off_t)size);
+	close(fd);
+	return r;
+}
+
+void phi_pipe_poison(struct pipe *p)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	store_relaxed_u32(&c->stamp, 0);
+	store_relaxed_u32(&c->flags, PIPE_EXPORTED);
+	store_relaxed_u32(&c->lease, 0);
+	p->refused = true;
+}
+
+void phi_pipe_detach(struct pipe *p)
+{
+	char file[PIPE_FILE_SIZE];
+	if (phi_pipe_control(p) == NULL)
+		return;
+	store_release_ptr(&p->control, 0);
+	phi_region_unmap(&p->region);
+	munmap(p->alias, 2 * PIPE_PAGE);
+	file_of(p, file);
+	int dir = phi_namespace_open();
+	if (dir < 0)
+		return;
+	remove_unused(dir, file);
+	close(dir);
+}

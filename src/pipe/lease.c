@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: MIT
+//
+// The lease: taken, taken over, dropped, sealed; and the flush. docs/pipe.md, "The lease" and "Order".
+// Its word is on the robust list of the thread that has it, in a node on a page private to the process.
+#include "pipe/pipe.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 8
+#endif
+
+// How long who holds both locks waits for writers on their way to the kernel's pipe.
+#define PATIENCE_NS 50000
+
+// ---- the robust list ----
+
+static uintptr_t node_of(const struct pipe *p, const struct phi_self *s)
+{
+	const struct pipe_control *c = (const struct pipe_control *)(p->alias + PHI_REGION_BODY);
+	uintptr_t node = (uintptr_t)&c->lease - s->robust_bias;
+	uintptr_t page = (uintptr_t)p->alias + PIPE_PAGE;
+	// The C libraries keep the way back in the word before.
+	bool inside = node >= page + sizeof(uintptr_t) && node + sizeof(uintptr_t) <= page + PIPE_PAGE;
+	return inside && sizeof(uintptr_t) == 8 ? node : 0;
+}
+
+#define AT(address) (*(uintptr_t *)(address))
+#define BACK(node) AT((node) - sizeof(uintptr_t))
+#define PLAIN(node) ((node) & ~(uintptr_t)1) // the mark of priority-inheriting mutexes off
+
+// As the C library links its own mutexes: it walks and changes this list as well.
+static bool enlist(struct pipe *p)
+{
+	struct phi_self *s = phi_self();
+	if (p->enlisted_by == s->tid)
+		return true;
+	// Another thread's list may hold the node still; and nothing is linked before a lock that is
+	// being taken, since it is unlinked by putting back what it found.
+	if ((p->enlisted_by != 0 && !phi_tid_dead(p->enlisted_by)) || !s->registered ||
+	    s->robust->pending != 0)
+		return false;
+	uintptr_t node = node_of(p, s);
+	if (node == 0)
+		return false;
+	uintptr_t head = (uintptr_t)s->robust;
+	uintptr_t first = s->robust->list;
+	AT(node) = first;
+	BACK(node) = head;
+	compiler_barrier();
+	if (PLAIN(first) != head)
+		BACK(PLAIN(first)) = node;
+	store_relaxed_ptr(&s->robust->list, node);
+	p->enlisted_by = s->tid;
+	return true;
+}
+
+void phi_pipe_delist(struct pipe *p)
+{
+	struct phi_self *s = phi_self();
+	uintptr_t node = node_of(p, s);
+	if (p->enlisted_by != s->tid || node == 0)
+		return;
+	uintptr_t next = AT(node);
+	uintptr_t before = BACK(node);
+	store_relaxed_ptr((uintptr_t *)before, next);
+	compiler_barrier();
+	if (PLAIN(next) != (uintptr_t)s->robust)
+		BACK(PLAIN(next)) = before;
+	p->enlisted_by = 0;
+}
+
+// ---- the locks ----
+
+// A flush was begun and not finished: the kernel's pipe was empty before it, and no writer of the library
+// has been there since.
+static void repair(struct pipe *p, int fd)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	uint64_t to = load_relaxed_u64(&c->flush_to);
+	if (to == 0)
+		return;
+	uint64_t n = to - load_relaxed_u64(&c->head);
+	if (phi_pipe_kernel_bytes(fd) >= n && to == load_relaxed_u64(&c->tail))
+		store_release_u64(&c->head, to); // PIPE_HEAD
+	store_relaxed_u64(&c->flush_to, 0);
+}
+
+int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	phi_enter(h);
+	int r = phi_lock_take(h, &c->read, -1);
+	if (__builtin_expect(r == -EOWNERDEAD || (r == 0 && load_relaxed_u64(&c->flush_to) != 0), 0)) {
+		repair(p, fd);
+		r = 0;
+	}
+	if (__builtin_expect(r < 0, 0))
+		phi_leave(h);
+	return r;
+}
+
+// A vfork child runs in its parent's memory: as itself, without a robust list.
+static void be_yourself(struct pipe_both *b)
+{
+	static struct phi_robust_head none;
+	b->self = *phi_self();
+	b->self.tid = (uint32_t)syscall(SYS_gettid);
+	if (b->self.tid == phi_self()->tid)
+		return;
+	b->self.robust = &none;
+	b->r.self = b->w.self = &b->self;
+	b->r.outer = b->w.outer = 0;
+}
+
+int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving)
+{
+	b->p = p;
+	b->fd = fd;
+	b->c = phi_pipe_control(p);
+	b->wake = false;
+	phi_enter(&b->r);
+	phi_enter(&b->w);
+	if (leaving)
+		be_yourself(b);
+	int r = phi_lock_take(&b->r, &b->c->read, -1);
+	if (r == -EOWNERDEAD || (r == 0 && load_relaxed_u64(&b->c->flush_to) != 0)) {
+		repair(p, fd);
+		r = 0;
+	}
+	if (r < 0) {
+		phi_leave(&b->r);
+		return r;
+	}
+	// The read lock on the list, `pending` free for the other.
+	phi_lock_to_duty(&b->r, &b->c->read, &b->c->lease);
+	r = phi_lock_take(&b->w, &b->c->write, -1);
+	if (r < 0 && r != -EOWNERDEAD) {
+		phi_lock_drop(&b->r, &b->c->read);
+		phi_leave(&b->r);
+		return r;
+	}
+	return 0;
+}
+
+void phi_pipe_unlock_both(struct pipe_both *b)
+{
+	phi_lock_drop(&b->w, &b->c->write);
+	phi_lock_drop(&b->r, &b->c->read);
+	if (b->wake)
+		phi_wake(&b->c->room_event, INT_MAX);
+	phi_leave(&b->r);
+}
+
+// ---- the end of a lease ----
+
+// Under W. Sleeping writers shall find that there is no lease; their sleep ends with the bump, or, if
+// this thread dies before it has woken them, by `pending`.
+static void end_lease(struct phi_hold *w, struct pipe_control *c)
+{
+	phi_lock_to_duty(w, &c->write, &c->lease);
+	phi_bump(&c->room_event);
+	store_relaxed_u32(&c->tx_asleep, 0);
+	store_relaxed_u32(&c->seal_wanted, 0);
+	store_release_u32(&c->lease, 0); // PIPE_LEASE
+}
+
+static void end_lease_of_both(struct pipe_both *b)
+{
+	uint32_t lease = load_relaxed_u32(&b->c->lease);
+	if (lease == 0)
+		return;
+	b->wake |= load_relaxed_u32(&b->c->tx_asleep) != 0 || (lease & LEASE_WAITERS) != 0;
+	end_lease(&b->w, b->c);
+}
+
+static void raise_flags(struct pipe_control *c, uint32_t flags)
+{
+	if (flags != 0)
+		store_release_u32(&c->flags, load_relaxed_u32(&c->flags) | flags);
+}
+
+// A dead one's is left: with it may go a flush to be repaired, which takes both locks.
+void phi_pipe_seal(struct pipe *p, uint32_t flags)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	struct phi_hold w;
+	phi_enter(&w);
+	int r = phi_lock_take(&w, &c->write, -1);
+	if (r < 0 && r != -EOWNERDEAD) {
+		phi_leave(&w);
+		return;
+	}
+	raise_flags(c, flags);
+	bool leased = phi_pipe_leased(load_relaxed_u32(&c->lease));
+	if (leased)
+		end_lease(&w, c);
+	phi_lock_drop(&w, &c->write);
+	if (leased)
+		phi_wake(&c->room_event, INT_MAX);
+	phi_leave(&w);
+}
+
+int phi_pipe_clear_dead(struct pipe *p, int fd)
+{
+	struct pipe_both b;
+	int r = phi_pipe_lock_both(&b, p, fd, false);
+	if (r < 0)
+		return r;
+	if (!phi_pipe_leased(load_relaxed_u32(&b.c->lease)))
+		end_lease_of_both(&b);
+	phi_pipe_unlock_both(&b);
+	return 0;
+}
+
+int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody)
+{
+	struct pipe_both b;
+	int r = phi_pipe_lock_both(&b, p, fd, false);
+	if (r < 0)
+		return r;
+	bool empty = phi_pipe_ring_empty(b.c);
+	uint32_t holder = load_relaxed_u32(&b.c->lease) & ~LEASE_WAITERS;
+	if (empty && (anybody || holder == b.w.self->tid || !phi_pipe_leased(holder)))
+		end_lease_of_both(&b);
+	phi_pipe_unlock_both(&b);
+	return empty;
+}
+
+// ---- the kernel's pipe ----
+
+// Under locks nothing may be a cancellation point: the bare system calls are none.
+static ssize_t read_now(int fd, const struct iovec *iov, int count, size_t there)
+{
+	long r = syscall(SYS_preadv2, fd, iov, count, -1L, -1L, RWF_NOWAIT);
+	if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
+		return r < 0 ? -errno : r;
+	// A FIFO: `there` bytes were there just now.
+	struct iovec first = {iov[0].iov_base, iov[0].iov_len < there ? iov[0].iov_len : there};
+	r = syscall(SYS_readv, fd, &first, 1);
+	return r < 0 ? -errno : r;
+}
+
+// Under R and W: what stands in the kernel's pipe goes behind the ring's bytes. Whether all of it did.
+bool phi_pipe_drain(struct pipe_both *b)
+{
+	uint32_t size = phi_pipe_size(b->c);
+	for (;;) {
+		uint64_t tail = load_relaxed_u64(&b->c->tail);
+		uint64_t used = tail - load_relaxed_u64(&b->c->head);
+		size_t there = phi_pipe_kernel_bytes(b->fd);
+		if (there == 0)
+			return true;
+		if (used >= size)
+			return false;
+		struct iovec iov[2];
+		size_t n = there < size - used ? there : (size_t)(size - used);
+		int count = phi_pipe_pieces(b->p, tail, size, n, iov);
+		ssize_t r = read_now(b->fd, iov, count, there);
+		if (r <= 0)
+			return r == 0 || r == -EAGAIN;
+		store_release_u64(&b->c->tail, tail + (uint64_t)r); // PIPE_TAIL
+	}
+}
+
+// ---- writers on their way to the kernel's pipe ----
+
+uint32_t *phi_pipe_go(struct pipe_control *c, uint32_t tid)
+{
+	for (uint32_t i = 0; i < PIPE_GOERS; i++) {
+		uint32_t *slot = &c->goers[(tid + i) % PIPE_GOERS];
+		if (load_relaxed_u32(slot) == 0 && cas_acq_rel_u32(slot, 0, tid)) {
+			fence_seq_cst(); // PIPE_GOERS
+			return slot;
+		}
+	}
+	add_acq_rel_u32(&c->goers_beyond, 1);
+	fence_seq_cst(); // PIPE_GOERS
+	return NULL;
+}
+
+void phi_pipe_be_back(struct pipe_control *c, uint32_t *slot)
+{
+	if (slot != NULL)
+		store_release_u32(slot, 0);
+	else
+		add_acq_rel_u32(&c->goers_beyond, UINT32_MAX);
+}
+
+static bool somebody_goes(struct pipe_control *c, bool ask_whether_they_live)
+{
+	for (int i = 0; i < PIPE_GOERS; i++) {
+		uint32_t tid = load_acquire_u32(&c->goers[i]);
+		if (tid == 0)
+			continue;
+		if (!ask_whether_they_live || !phi_tid_dead(tid))
+			return true;
+		cas_acq_rel_u32(&c->goers[i], tid, 0);
+	}
+	return load_acquire_u32(&c->goers_beyond) != 0;
+}
+
+// Under R and W, with a lease, or with PIPE_FLUSHING there: nobody sets out any more. Drain the kernel's
+// pipe until those who had set out are back. Whether the kernel's pipe is empty then, and stays so, as
+// far as the library goes.
+static bool drain_until_quiet(struct pipe_both *b)
+{
+	int64_t begin = phi_now_ns();
+	bool late = false;
+	for (;;) {
+		bool going = somebody_goes(b->c, late); // before the last look
+		if (!phi_pipe_drain(b))
+			return false;
+		if (!going)
+			return true;
+		if (late)
+			return false;
+		late = phi_now_ns() - begin > PATIENCE_NS;
+		cpu_relax();
+	}
+}
+
+// ---- flush ----
+
+// Under R and W, b->fd reads and writes the kernel's pipe, which is empty.
+static void pour(struct pipe_both *b, uint32_t size)
+{
+	struct pipe_control *c = b->c;
+	uint64_t head = load_relaxed_u64(&c->head);
+	uint64_t tail = load_relaxed_u64(&c->tail);
+	uint64_t pages = (tail - head + PIPE_PAGE - 1) / PIPE_PAGE;
+	int room = (int)syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ);
+	if (tail - head > size || room < 0 || (uint64_t)room < pages * PIPE_PAGE)
+		return;
+	struct iovec iov[2];
+	int count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
+	store_relaxed_u64(&c->flush_to, tail);
+	compiler_barrier();
+	long r = syscall(SYS_writev, b->fd, iov, count);
+	compiler_barrier();
+	if (r > 0)
+		store_release_u64(&c->head, head + (uint64_t)r); // PIPE_HEAD
+	compiler_barrier();
+	store_relaxed_u64(&c->flush_to, 0);
+}
+
+// The ring's bytes into the kernel's pipe, if they fit there; what stands there already goes behind them.
+static void flush(struct pipe_both *b)
+{
+	struct pipe_control *c = b->c;
+	uint32_t size = phi_pipe_size(c);
+	if (phi_pipe_ring_empty(c) || size == 0)
+		return;
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", b->fd);
+	int both = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (both < 0)
+		return;
+	int end = b->fd;
+	b->fd = both;
+	b->wake |= load_relaxed_u32(&c->lease) != 0;
+	store_release_u32(&c->lease, PIPE_FLUSHING); // PIPE_LEASE
+	fence_seq_cst();                             // PIPE_GOERS
+	if (drain_until_quiet(b))
+		pour(b, size);
+	b->fd = end;
+	syscall(SYS_close, both);
+}
+
+// Whether nobody living holds a place in the ring.
+static bool vacant(uint32_t *word)
+{
+	uint32_t tid = load_relaxed_u32(word);
+	return tid == 0 || (phi_tid_dead(tid) && cas_acq_rel_u32(word, tid, 0));
+}
+
+int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving)
+{
+	struct pipe_both b;
+	if (phi_pipe_control(p) == NULL)
+		return 0;
+	int r = phi_pipe_lock_both(&b, p, fd, leaving);
+	if (r < 0)
+		return r;
+	raise_flags(b.c, flags);
+	if (vacant(&b.c->held) && vacant(&b.c->reserved))
+		flush(&b);
+	end_lease_of_both(&b);
+	phi_pipe_unlock_both(&b);
+	return 0;
+}
+
+// ---- the beginning of a lease ----
+
+// Whether another thread of the library sleeps in the kernel's pipe, or may.
+static bool others_sleep(struct pipe_control *c, uint32_t me)
+{
+	if (load_relaxed_u32(&c->sleepers_beyond) != 0)
+		return true;
+	for (int i = 0; i < PIPE_SLEEPERS; i++) {
+		uint32_t tid = load_relaxed_u32(&c->sleepers[i]);
+		if (tid == 0 || tid == me)
+			continue;
+		if (!phi_tid_dead(tid))
+			return true;
+		cas_acq_rel_u32(&c->sleepers[i], tid, 0);
+	}
+	return false;
+}
+
+static uint32_t size_wanted(int fd)
+{
+	int bytes = fcntl(fd, F_GETPIPE_SZ);
+	if (bytes < PIPE_SIZE_MIN)
+		return 0;
+	uint32_t size = PIPE_SIZE_MIN;
+	while (size < PIPE_SIZE_MAX && size * 2 <= (uint32_t)bytes)
+		size *= 2;
+	return size;
+}
+
+// Under R and W, the ring empty, no lease, nobody in the way. The promise comes first: nobody sets out for
+// the kernel's pipe any more, and who has is waited for.
+static int take(struct pipe_both *b)
+{
+	struct pipe_control *c = b->c;
+	end_lease_of_both(b); // of a dead one
+	store_release_u32(&c->lease, b->w.self->tid); // PIPE_LEASE
+	fence_seq_cst();                              // PIPE_SLEEPERS, PIPE_GOERS
+	if (others_sleep(c, b->w.self->tid) || !drain_until_quiet(b)) {
+		end_lease_of_both(b); // what is in the ring now comes first
+		return 0;
+	}
+	store_relaxed_u32(&c->rx_cpu, phi_cpu());
+	b->p->looked_ns = phi_now_coarse_ns();
+	return 1;
+}
+
+static bool may_take(const struct pipe_control *c)
+{
+	return !phi_pipe_leased(load_relaxed_u32(&c->lease)) && load_relaxed_u32(&c->flags) == 0 &&
+	       phi_pipe_ring_empty(c) && load_relaxed_u32(&c->held) == 0 &&
+	       load_relaxed_u32(&c->reserved) == 0;
+}
+
+// Without a lease, but with the memory for one.
+int phi_pipe_prepare(struct pipe_end *e)
+{
+	struct pipe_control *c = phi_pipe_control(e->p);
+	uint32_t size = size_wanted(e->handle.fd);
+	if (size == 0)
+		return -EINVAL;
+	if (load_relaxed_u32(&c->size) == size)
+		return 0;
+	int r = phi_pipe_reserve_memory(e->p, size);
+	if (r < 0)
+		return r;
+	struct pipe_both b;
+	r = phi_pipe_lock_both(&b, e->p, e->handle.fd, false);
+	if (r < 0)
+		return r;
+	bool fits = phi_pipe_ring_empty(c) && !phi_pipe_leased(load_relaxed_u32(&c->lease)) &&
+	            load_relaxed_u32(&c->reserved) == 0 && load_relaxed_u32(&c->held) == 0;
+	if (fits)
+		store_relaxed_u32(&c->size, size);
+	phi_pipe_unlock_both(&b);
+	return fits ? 0 : -EBUSY;
+}
+
+int phi_pipe_take_lease(struct pipe_end *e)
+{
+	struct pipe *p = e->p;
+	struct pipe_control *c = phi_pipe_control(p);
+	if (!may_take(c) || others_sleep(c, phi_self()->tid) || !enlist(p))
+		return 0;
+	struct pipe_both b;
+	int r = phi_pipe_prepare(e);
+	if (r == 0)
+		r = phi_pipe_lock_both(&b, p, e->handle.fd, false);
+	if (r < 0) {
+		if (r == -ENOSPC || r == -EACCES || r == -EROFS || r == -ENOENT)
+			p->refused = true; // no memory for it: the kernel's pipe has its own
+		return r;
+	}
+	r = may_take(c) && phi_pipe_size(c) != 0 ? take(&b) : 0;
+	phi_pipe_unlock_both(&b);
+	return r;
+}
+
+int phi_pipe_force_lease(int fd)
+{
+	struct pipe_end *e = phi_pipe_find(fd);
+	if (e == NULL || !e->readable)
+		return -EBADF;
+	int r = phi_pipe_attach(e->p);
+	return r < 0 ? r : phi_pipe_take_lease(e);
+}
+
+int phi_pipe_take_over(struct pipe *p, int fd)
+{
+	struct pipe_both b;
+	bool listed = enlist(p);
+	int r = phi_pipe_lock_both(&b, p, fd, false);
+	if (r < 0)
+		return r;
+	for (;;) {
+		uint32_t old = load_relaxed_u32(&b.c->lease);
+		if (!phi_pipe_leased(old))
+			break;
+		if (!listed) {
+			end_lease_of_both(&b);
+			break;
+		}
+		// Sleepers wait on the word with their mark in it, and on the event.
+		if (cas_acq_rel_u32(&b.c->lease, old, b.w.self->tid | (old & LEASE_WAITERS)))
+			break;
+	}
+	phi_pipe_unlock_both(&b);
+	return 0;
+}

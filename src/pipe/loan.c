@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: MIT
+//
+// In place: room reserved at the ring's tail, and the ring's bytes looked at. Who holds either is named
+// in `reserved` or `held`; the others of that side wait, and ask the kernel whether he lives. Where the
+// pipe is the kernel's, a reservation is a buffer, and looking drains the kernel's pipe into the ring.
+#include "pipe/pipe.h"
+
+#include "base/futex.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// One thread's, in a list of the pipe's.
+struct pipe_loan {
+	struct pipe_loan *next;
+	uint32_t tid;
+	bool looks;     // else it reserves
+	uint8_t *place; // of a reservation in a buffer, NULL = in the ring
+	uint64_t at;    // position
+	size_t bytes;
+};
+
+static struct pipe_loan **find(struct pipe *p, uint32_t tid, bool looks)
+{
+	struct pipe_loan **l = &p->loans;
+	while (*l != NULL && ((*l)->tid != tid || (*l)->looks != looks))
+		l = &(*l)->next;
+	return l;
+}
+
+static bool has(struct pipe *p, bool looks)
+{
+	pthread_mutex_lock(&p->change);
+	bool yes = *find(p, phi_self()->tid, looks) != NULL;
+	pthread_mutex_unlock(&p->change);
+	return yes;
+}
+
+static int note(struct pipe *p, const struct pipe_loan *loan)
+{
+	struct pipe_loan *l = malloc(sizeof *l);
+	if (l == NULL)
+		return -ENOMEM;
+	*l = *loan;
+	l->tid = phi_self()->tid;
+	pthread_mutex_lock(&p->change);
+	l->next = p->loans;
+	p->loans = l;
+	pthread_mutex_unlock(&p->change);
+	return 0;
+}
+
+static struct pipe_loan *look_up(struct pipe *p, bool looks)
+{
+	pthread_mutex_lock(&p->change);
+	struct pipe_loan *l = *find(p, phi_self()->tid, looks);
+	pthread_mutex_unlock(&p->change);
+	return l;
+}
+
+static void strike_off(struct pipe *p, bool looks)
+{
+	pthread_mutex_lock(&p->change);
+	struct pipe_loan **l = find(p, phi_self()->tid, looks);
+	struct pipe_loan *gone = *l;
+	if (gone != NULL)
+		*l = gone->next;
+	pthread_mutex_unlock(&p->change);
+	if (gone != NULL)
+		free(gone->place);
+	free(gone);
+}
+
+void phi_pipe_forget_loans(struct pipe *p)
+{
+	while (p->loans != NULL) {
+		struct pipe_loan *l = p->loans;
+		p->loans = l->next;
+		free(l->place);
+		free(l);
+	}
+}
+
+// ---- room reserved ----
+
+enum outcome { DONE, NO_LEASE, NO_ROOM, TAKEN };
+
+// Under W.
+static enum outcome reserve_here(struct pipe_control *c, uint32_t tid, size_t bytes,
+                                 struct pipe_loan *loan)
+{
+	uint32_t size = phi_pipe_size(c);
+	uint64_t tail = load_relaxed_u64(&c->tail);
+	uint64_t used = tail - load_acquire_u64(&c->head); // PIPE_HEAD
+	size_t need = bytes <= PIPE_ATOMIC_BYTES ? bytes : 1;
+	if (!phi_pipe_leased(load_acquire_u32(&c->lease)) || used > size ||
+	    load_relaxed_u32(&c->seal_wanted) != 0)
+		return NO_LEASE;
+	if (load_relaxed_u32(&c->reserved) != 0)
+		return TAKEN;
+	if (size - used < need)
+		return NO_ROOM;
+	loan->at = tail;
+	loan->bytes = bytes < size - used ? bytes : (size_t)(size - used);
+	store_release_u32(&c->reserved, tid);
+	return DONE;
+}
+
+static int reserve_in_ring(struct pipe_end *e, struct pipe_control *c, size_t bytes,
+                           struct pipe_loan *loan)
+{
+	struct phi_hold h;
+	phi_enter(&h);
+	int r = phi_lock_take(&h, &c->write, -1);
+	if (r < 0 && r != -EOWNERDEAD) {
+		phi_leave(&h);
+		return r;
+	}
+	enum outcome o = reserve_here(c, h.self->tid, bytes, loan);
+	phi_lock_drop(&h, &c->write);
+	phi_leave(&h);
+	switch (o) {
+	case DONE:
+		return 1;
+	case NO_ROOM:
+		return phi_pipe_wait_room(e, bytes <= PIPE_ATOMIC_BYTES ? bytes : 1);
+	case TAKEN:
+		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->reserved);
+	case NO_LEASE:
+		break;
+	}
+	if (phi_pipe_leased(load_relaxed_u32(&c->lease)))
+		phi_pipe_seal(e->p, 0);
+	else
+		return phi_pipe_clear_dead(e->p, e->handle.fd);
+	return 0;
+}
+
+static int make_place(struct pipe_loan *loan, size_t bytes)
+{
+	loan->bytes = bytes;
+	loan->place = malloc(bytes);
+	return loan->place == NULL ? -ENOMEM : 1;
+}
+
+ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], int *count)
+{
+	struct pipe_loan loan = {.looks = false};
+	if (bytes == 0)
+		return -EINVAL;
+	if (has(e->p, false))
+		return -EBUSY;
+	int r = 0;
+	while (r == 0) {
+		struct pipe_control *c = phi_pipe_ring_to_write(e);
+		r = c == NULL ? make_place(&loan, bytes) : reserve_in_ring(e, c, bytes, &loan);
+	}
+	if (r == 1)
+		r = note(e->p, &loan);
+	if (r < 0)
+		return r;
+	if (loan.place != NULL) {
+		iov[0] = (struct iovec){loan.place, loan.bytes};
+		*count = 1;
+	} else {
+		struct pipe_control *c = phi_pipe_control(e->p);
+		*count = phi_pipe_pieces(e->p, loan.at, phi_pipe_size(c), loan.bytes, iov);
+	}
+	return (ssize_t)loan.bytes;
+}
+
+static void give_back(struct pipe_control *c)
+{
+	store_release_u32(&c->reserved, 0);
+	phi_futex_wake(&c->reserved, INT_MAX);
+}
+
+// 1 published; 0 there is no lease any more; -ESTALE somebody took us for dead.
+static int publish(struct pipe_control *c, const struct pipe_loan *l, size_t bytes)
+{
+	struct phi_hold h;
+	phi_enter(&h);
+	int r = phi_lock_take(&h, &c->write, -1);
+	if (r < 0 && r != -EOWNERDEAD) {
+		phi_leave(&h);
+		return r;
+	}
+	r = load_relaxed_u32(&c->reserved) != l->tid ? -ESTALE : 0;
+	if (r == 0 && phi_pipe_leased(load_acquire_u32(&c->lease))) {
+		store_release_u64(&c->tail, l->at + bytes); // PIPE_TAIL
+		r = 1;
+	}
+	phi_lock_drop(&h, &c->write);
+	phi_leave(&h);
+	return r;
+}
+
+static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, size_t bytes)
+{
+	struct pipe_control *c = phi_pipe_control(e->p);
+	ssize_t r = bytes == 0 ? 0 : publish(c, l, bytes);
+	if (r == 0 && bytes > 0) {
+		// Nobody writes where we reserved; who wants a lease waits for us to be done.
+		struct iovec iov[2];
+		int count = phi_pipe_pieces(e->p, l->at, phi_pipe_size(c), bytes, iov);
+		r = phi_pipe_write(e, iov, count, load_relaxed_u32(&e->nosigpipe) != 0);
+	} else if (r == 1) {
+		r = (ssize_t)bytes;
+	}
+	if (load_relaxed_u32(&c->reserved) == l->tid)
+		give_back(c);
+	return r;
+}
+
+ssize_t phi_pipe_commit(struct pipe_end *e, size_t bytes)
+{
+	struct pipe_loan *l = look_up(e->p, false);
+	if (l == NULL)
+		return -ESTALE;
+	if (bytes > l->bytes)
+		return -EINVAL;
+	struct iovec iov = {l->place, bytes};
+	ssize_t r = l->place == NULL ? commit_in_ring(e, l, bytes)
+	            : bytes == 0     ? 0
+	                             : phi_pipe_write(e, &iov, 1, load_relaxed_u32(&e->nosigpipe) != 0);
+	strike_off(e->p, false);
+	return r;
+}
+
+// ---- bytes looked at ----
+
+// Under R: 1 held, 0 the ring is empty, -EBUSY somebody else holds it.
+static int hold_here(struct pipe_control *c, uint32_t tid, struct pipe_loan *loan)
+{
+	uint32_t size = phi_pipe_size(c);
+	uint64_t head = load_relaxed_u64(&c->head);
+	uint64_t there = load_acquire_u64(&c->tail) - head; // PIPE_TAIL
+	if (load_relaxed_u32(&c->held) != 0)
+		return -EBUSY;
+	if (there > size)
+		return -EBADMSG;
+	if (there == 0)
+		return 0;
+	loan->at = head;
+	loan->bytes = (size_t)there;
+	store_release_u32(&c->held, tid);
+	return 1;
+}
+
+static int hold_bytes(struct pipe_end *e, struct pipe_control *c, struct pipe_loan *loan)
+{
+	struct phi_hold h;
+	int r = phi_pipe_lock_read(e->p, e->handle.fd, &h);
+	if (r < 0)
+		return r;
+	r = hold_here(c, h.self->tid, loan);
+	phi_lock_drop(&h, &c->read);
+	phi_leave(&h);
+	return r;
+}
+
+// What the kernel's pipe has goes into the empty ring; without a lease, the ring comes first. Whether
+// there was anything.
+static int fetch(struct pipe_end *e, struct pipe_control *c)
+{
+	struct pipe_both b;
+	int r = phi_pipe_prepare(e);
+	if (r < 0 && r != -EBUSY)
+		return r;
+	r = phi_pipe_lock_both(&b, e->p, e->handle.fd, false);
+	if (r < 0)
+		return r;
+	if (load_relaxed_u32(&c->held) == 0 && load_relaxed_u32(&c->reserved) == 0 &&
+	    phi_pipe_ring_empty(c) && phi_pipe_size(c) != 0)
+		phi_pipe_drain(&b);
+	r = !phi_pipe_ring_empty(c);
+	phi_pipe_unlock_both(&b);
+	return r;
+}
+
+// Asleep until the kernel's pipe has bytes, known to those who think of the lease. 0, 1 = end of file.
+static int await_bytes(struct pipe_end *e, struct pipe_control *c)
+{
+	struct pollfd pfd = {.fd = e->handle.fd, .events = POLLIN};
+	uint32_t *volatile slot = phi_pipe_put_to_sleep(c, phi_self()->tid);
+	volatile long r = 1;
+	int type;
+	fence_seq_cst(); // PIPE_SLEEPERS
+	pthread_cleanup_push(phi_pipe_wake_up, slot);
+	if (load_relaxed_u32(&c->lease) == 0 && phi_pipe_ring_empty(c)) {
+		pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+		r = syscall(SYS_ppoll, &pfd, 1, NULL, NULL, 8);
+		pthread_setcanceltype(type, NULL);
+	}
+	pthread_cleanup_pop(1);
+	if (r < 0)
+		return -errno;
+	return (pfd.revents & (POLLIN | POLLHUP)) == POLLHUP;
+}
+
+// The ring is empty: 0 = look again, 1 = end of file, or -errno.
+static int wait_bytes(struct pipe_end *e, struct pipe_control *c)
+{
+	int r = phi_pipe_drop_lease(e->p, e->handle.fd, true);
+	if (r <= 0)
+		return r;
+	r = fetch(e, c);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (phi_pipe_nonblock(e->handle.fd)) {
+		struct pollfd pfd = {.fd = e->handle.fd, .events = POLLIN};
+		syscall(SYS_ppoll, &pfd, 1, &(struct timespec){0, 0}, NULL, 8);
+		return (pfd.revents & (POLLIN | POLLHUP)) == POLLHUP ? 1 : -EAGAIN;
+	}
+	return await_bytes(e, c);
+}
+
+ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count)
+{
+	struct pipe_loan loan = {.looks = true};
+	if (has(e->p, true))
+		return -EBUSY;
+	int r = phi_pipe_attach(e->p);
+	if (r < 0)
+		return r == -EACCES ? -ENOTSUP : r;
+	struct pipe_control *c = phi_pipe_control(e->p);
+	for (;;) {
+		r = hold_bytes(e, c, &loan);
+		if (r == 1)
+			break;
+		if (r == -EBUSY)
+			r = phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->held);
+		else if (r == 0)
+			r = wait_bytes(e, c);
+		if (r != 0)
+			return r < 0 ? r : 0;
+	}
+	r = note(e->p, &loan);
+	if (r < 0) {
+		phi_pipe_consume(e, 0);
+		return r;
+	}
+	*count = phi_pipe_pieces(e->p, loan.at, phi_pipe_size(c), loan.bytes, iov);
+	return (ssize_t)loan.bytes;
+}
+
+// Under R.
+static int take_held(struct pipe_control *c, uint32_t tid, size_t bytes)
+{
+	if (load_relaxed_u32(&c->held) != tid)
+		return -ESTALE; // somebody took us for dead
+	uint64_t head = load_relaxed_u64(&c->head) + bytes;
+	if (phi_pipe_publish_head(c, head, phi_pipe_size(c)))
+		phi_futex_wake(&c->room_event, INT_MAX);
+	store_release_u32(&c->held, 0);
+	return 0;
+}
+
+static int let_go(struct pipe_end *e, struct pipe_control *c, size_t bytes)
+{
+	struct phi_hold h;
+	int r = phi_pipe_lock_read(e->p, e->handle.fd, &h);
+	if (r < 0)
+		return r;
+	r = take_held(c, h.self->tid, bytes);
+	phi_lock_drop(&h, &c->read);
+	phi_leave(&h);
+	phi_futex_wake(&c->held, INT_MAX);
+	// Where there is no lease, what is left is looked for in the kernel's pipe.
+	if (load_relaxed_u32(&c->lease) == 0 && !phi_pipe_ring_empty(c))
+		phi_pipe_leave_ring(e->p, e->handle.fd, 0, false);
+	return r;
+}
+
+int phi_pipe_consume(struct pipe_end *e, size_t bytes)
+{
+	struct pipe_loan *l = look_up(e->p, true);
+	struct pipe_control *c = phi_pipe_control(e->p);
+	if (c == NULL || (l == NULL && bytes > 0))
+		return -ESTALE;
+	if (l != NULL && bytes > l->bytes)
+		return -EINVAL;
+	if (l == NULL && load_relaxed_u32(&c->held) != phi_self()->tid)
+		return -ESTALE;
+	int r = let_go(e, c, bytes);
+	strike_off(e->p, true);
+	return r;
+}

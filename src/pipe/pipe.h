@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+//
+// The private side of a pipe, and what the files of this room share. Read docs/pipe.md first, then
+// layout.h, this, write.c and read.c; lease.c is what makes the two safe.
+#ifndef PHI_PIPE_PIPE_H
+#define PHI_PIPE_PIPE_H
+
+#include "core/description.h"
+#include "core/handle.h"
+#include "core/region.h"
+#include "pipe/layout.h"
+#include "sync/lock.h"
+#include "sync/spin.h"
+#include "sync/wait.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define PIPE_ATOMIC_BYTES 4096 // PIPE_BUF
+// Longer reads and writes go in pieces, so that both sides copy at the same time.
+#define PIPE_PIECE_BYTES 16384
+// Into the kernel's pipe: between two pieces a writer looks for a lease.
+#define PIPE_KERNEL_PIECE_BYTES 65536
+
+// What relatives by fork tell each other of a pipe (core/description).
+#define FAMILY_RING 2         // there is a ring: attach
+#define FAMILY_POLLED 4       // somebody polls an end
+#define FAMILY_LEFT_READING 8 // the end to read from went with an exec
+#define FAMILY_LEFT_WRITING 16
+#define FAMILY_EXPORTED 32
+
+#define PIPE_FILE_SIZE 64
+
+struct pipe_loan;
+
+// One per process and pipe, for all its descriptors.
+struct pipe {
+	uintptr_t control; // struct pipe_control *, 0 until attached; set last
+	uint8_t *data;
+	uint32_t *family;
+	struct phi_spin rx_spin, tx_spin;
+	uint64_t device, inode;
+	bool is_fifo;
+	bool refused;           // no ring for this process: do not try again
+	uint32_t inside;        // calls in the slow paths
+	uint32_t enlisted_by;   // thread of this process whose robust list has the lease's node
+	int64_t looked_ns;      // when a leaseholder last looked there
+	uint32_t reads, writes; // counts for what is done now and then
+	uint64_t idle_head;     // as a writer saw it at idle_since_ns
+	int64_t idle_since_ns;
+	struct phi_region region;
+	uint8_t *alias; // the control page once more, and a private page behind it
+	uint32_t ends;  // descriptors of this process
+	struct pipe *next;
+	pthread_mutex_t change; // guards attaching and what stands below
+	struct pipe_loan *loans; // of one thread each
+	char name[256]; // for display
+};
+
+// One per descriptor.
+struct pipe_end {
+	struct phi_handle handle;
+	struct pipe *p;
+	bool readable, writable;
+	bool nonblock; // as far as we were told; only to decide whether to spin
+	uint32_t nosigpipe;
+};
+
+static inline struct pipe_end *phi_pipe_find(int fd)
+{
+	return (struct pipe_end *)phi_handle_find(fd, PHI_KIND_PIPE);
+}
+
+static inline struct pipe_control *phi_pipe_control(const struct pipe *p)
+{
+	return (struct pipe_control *)load_acquire_ptr(&p->control); // PIPE_ATTACHED
+}
+
+// Whether a lease names a living thread.
+#define LEASE_WAITERS 0x80000000U
+#define LEASE_DIED 0x40000000U
+
+static inline bool phi_pipe_leased(uint32_t lease)
+{
+	uint32_t tid = lease & ~LEASE_WAITERS;
+	return tid != 0 && tid < PIPE_FLUSHING;
+}
+
+// 0 = none.
+static inline uint32_t phi_pipe_leaseholder(uint32_t lease)
+{
+	return phi_pipe_leased(lease) ? lease & ~LEASE_WAITERS : 0;
+}
+
+static inline bool phi_pipe_ring_empty(const struct pipe_control *c)
+{
+	return load_acquire_u64(&c->tail) == load_acquire_u64(&c->head); // PIPE_TAIL, PIPE_HEAD
+}
+
+// The size of the ring as it stands there, or 0 if that cannot be.
+static inline uint32_t phi_pipe_size(const struct pipe_control *c)
+{
+	uint32_t size = load_relaxed_u32(&c->size);
+	bool fits = size >= PIPE_SIZE_MIN && size <= PIPE_SIZE_MAX && (size & (size - 1)) == 0;
+	return fits ? size : 0;
+}
+
+// The bytes to be read or written: pieces, and how much of them has been done.
+struct pipe_bytes {
+	const struct iovec *iov;
+	int count;
+	size_t skip; // of the first piece
+	size_t left;
+};
+
+static inline bool phi_pipe_damaged(const struct pipe *p)
+{
+	return __builtin_expect(load_relaxed_u32(&p->region.damaged) != 0, 0);
+}
+
+// ---- attach.c ----
+
+// Map the pipe's ring, made if need be: 0; or -errno, and then this process uses the kernel's pipe.
+int phi_pipe_attach(struct pipe *p);
+// Nothing is to be reached through the ring any more. Under no lock.
+void phi_pipe_poison(struct pipe *p);
+// Nobody in this process has the pipe any more.
+void phi_pipe_detach(struct pipe *p);
+// Reserve memory for `size` bytes of the ring.
+int phi_pipe_reserve_memory(struct pipe *p, uint32_t size);
+// Remove what nobody has mapped from the namespace directory `dir`; how many files.
+int phi_pipe_sweep(int dir);
+
+// ---- lease.c ----
+
+// R and W together, with the call's hold on each.
+struct pipe_both {
+	struct phi_hold r, w;
+	struct phi_self self; // of a vfork child
+	struct pipe *p;
+	struct pipe_control *c;
+	int fd;    // any end, to ask the kernel by
+	bool wake; // writers sleep, and may go on
+};
+
+// The read lock: 0, -EDEADLK. `fd` is any end.
+int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h);
+// Both; `leaving`: perhaps in a vfork child.
+int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving);
+void phi_pipe_unlock_both(struct pipe_both *b);
+
+// Take the lease for this thread, with what stands in the kernel's pipe: 1 taken, 0 not, or -errno.
+int phi_pipe_take_lease(struct pipe_end *e);
+// For tests: the same whatever the spin policy says, attached if need be.
+int phi_pipe_force_lease(int fd);
+// Memory for a ring as large as the kernel's pipe: 0 or -errno.
+int phi_pipe_prepare(struct pipe_end *e);
+// Under both locks: what stands in the kernel's pipe goes into the ring; whether all of it did.
+bool phi_pipe_drain(struct pipe_both *b);
+// This thread takes the lease over from another one: 0 or -errno.
+int phi_pipe_take_over(struct pipe *p, int fd);
+// The lease of this thread (with `anybody`, any) ends, if the ring is empty: 1; 0 it is not empty.
+int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody);
+// The lease ends, and the ring goes into the kernel's pipe behind `fd`, an end to read from; flags
+// (PIPE_POLLED ...) are set for good.
+int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving);
+// A writer ends the lease: the ring stays as it is.
+void phi_pipe_seal(struct pipe *p, uint32_t flags);
+// A lease that names nobody living is taken away: 0 or -EDEADLK.
+int phi_pipe_clear_dead(struct pipe *p, int fd);
+// A thread that is about to write to the kernel's pipe says so, and takes it back. NULL: there are too
+// many, they are counted.
+uint32_t *phi_pipe_go(struct pipe_control *c, uint32_t tid);
+void phi_pipe_be_back(struct pipe_control *c, uint32_t *slot);
+// Take the node off this thread's robust list, if it is there.
+void phi_pipe_delist(struct pipe *p);
+
+// ---- read.c, write.c: -errno or a count ----
+
+ssize_t phi_pipe_read(struct pipe_end *e, const struct iovec *iov, int count);
+ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, bool nosigpipe);
+// The ring that a write goes to now, or NULL.
+struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e);
+// Register as asleep in the kernel's pipe (a slot, or NULL), and be awake again.
+uint32_t *phi_pipe_put_to_sleep(struct pipe_control *c, uint32_t tid);
+void phi_pipe_wake_up(void *slot);
+// Under R: the ring's bytes up to `head` have been taken; whether writers must be woken, before R goes.
+bool phi_pipe_publish_head(struct pipe_control *c, uint64_t head, uint32_t size);
+// Into the kernel's pipe, with or without SIGPIPE.
+ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpipe);
+// Wait until the ring has room for `need` bytes, or there is no lease: 0, -EINTR, -EAGAIN, -EDEADLK.
+int phi_pipe_wait_room(struct pipe_end *e, size_t need);
+// Whether stdio may have the descriptor as well: then its bytes go the same way as ours, by the kernel.
+bool phi_pipe_stdio_has(int fd, bool reading);
+// Wait for a thread that holds a place in the ring (`word` names it) to let go or die. 0, -EINTR.
+int phi_pipe_wait_holder(uint32_t *word);
+// Whether the descriptor is O_NONBLOCK now.
+bool phi_pipe_nonblock(int fd);
+size_t phi_pipe_kernel_bytes(int fd);
+
+// ---- bytes.c ----
+
+int phi_pipe_bytes_of(struct pipe_bytes *b, const struct iovec *iov, int count);
+// Copy n bytes between the ring and the caller's pieces, and step on.
+void phi_pipe_copy_in(const struct pipe *p, uint64_t pos, uint32_t size, struct pipe_bytes *from,
+                      size_t n);
+void phi_pipe_copy_out(const struct pipe *p, uint64_t pos, uint32_t size, struct pipe_bytes *to,
+                       size_t n);
+// The ring's bytes [pos, pos + n) as one or two pieces.
+int phi_pipe_pieces(const struct pipe *p, uint64_t pos, uint32_t size, size_t n,
+                    struct iovec iov[2]);
+// The next pieces of the caller's, up to `most` bytes; how many.
+int phi_pipe_bytes_iov(const struct pipe_bytes *b, size_t most, struct iovec *iov, int room);
+void phi_pipe_bytes_skip(struct pipe_bytes *b, size_t n);
+
+// ---- ends.c ----
+
+// Take a descriptor in: the pipe that it leads to, if it is one. NULL: it is none of ours, or memory is
+// short; it is marked then. `name` may be NULL; made: by ph_pipe, so nobody else knows of it.
+struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made);
+// The descriptor is about to be closed, or replaced.
+void phi_pipe_release(int fd);
+// The process is about to become another program, or to start one that gets its descriptors; with `all`,
+// even those with FD_CLOEXEC.
+void phi_pipe_leaving(bool all);
+// The process exits: what it has promised to read goes back to the kernel.
+void phi_pipe_exit(void);
+
+// ---- loan.c ----
+
+ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], int *count);
+ssize_t phi_pipe_commit(struct pipe_end *e, size_t bytes);
+ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count);
+int phi_pipe_consume(struct pipe_end *e, size_t bytes);
+void phi_pipe_forget_loans(struct pipe *p);
+
+// ---- info.c ----
+
+struct ph_pipe_info;
+int phi_pipe_info(const char *file, struct ph_pipe_info *info);
+int phi_pipe_info_of(int fd, struct ph_pipe_info *info);
+
+#endif

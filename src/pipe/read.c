@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+//
+// Reading: docs/pipe.md, "Read". What the ring has comes first; the wait for bytes is a spin on the
+// ring's tail while this thread has the lease, and then the kernel's own.
+#include "pipe/pipe.h"
+
+#include "base/clock.h"
+#include "base/futex.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#define LOOK_EVERY 64
+#define LOOK_NS 1000000
+#define STRIKES 3
+
+enum outcome { GOT, EMPTY_MINE, EMPTY, OTHERS, HELD };
+
+// ---- out of the ring ----
+
+// Under R: what is there, as readers last saw it, and if that is nothing, as it is.
+static uint64_t bytes_there(struct pipe_control *c, uint64_t head, uint32_t size)
+{
+	uint64_t there = c->read.guarded64 - head;
+	if (there == 0 || there > size) {
+		c->read.guarded64 = load_acquire_u64(&c->tail); // PIPE_TAIL
+		there = c->read.guarded64 - head;
+	}
+	return there;
+}
+
+// Under R: the bytes up to `head` have been taken. Sleeping writers are worth a system call once there
+// is room enough; the bump comes first, so that our death leaves a trace (sync/wait.h).
+bool phi_pipe_publish_head(struct pipe_control *c, uint64_t head, uint32_t size)
+{
+	bool wake = false;
+	if (__builtin_expect(load_relaxed_u32(&c->tx_asleep) != 0, 0)) {
+		uint64_t used = load_relaxed_u64(&c->tail) - head;
+		wake = used <= size / 2;
+		if (wake) {
+			store_relaxed_u32(&c->tx_asleep, 0);
+			phi_bump(&c->room_event);
+		}
+	}
+	store_release_u64(&c->head, head); // PIPE_HEAD
+	return wake;
+}
+
+static bool take_out(struct pipe *p, struct pipe_control *c, struct pipe_bytes *to, uint32_t size,
+                     uint64_t there)
+{
+	uint64_t head = load_relaxed_u64(&c->head);
+	bool wake = false;
+	for (;;) {
+		size_t n = to->left < there ? to->left : (size_t)there;
+		if (n > PIPE_PIECE_BYTES)
+			n = PIPE_PIECE_BYTES;
+		phi_pipe_copy_out(p, head, size, to, n);
+		head += n;
+		wake |= phi_pipe_publish_head(c, head, size);
+		if (to->left == 0)
+			return wake;
+		there = bytes_there(c, head, size);
+		if (there == 0 || there > size)
+			return wake;
+	}
+}
+
+static enum outcome look(struct pipe_control *c, uint32_t tid, uint32_t *size, uint64_t *there)
+{
+	uint32_t lease = load_acquire_u32(&c->lease); // PIPE_LEASE
+	uint32_t holder = phi_pipe_leaseholder(lease);
+	*size = phi_pipe_size(c);
+	*there = bytes_there(c, load_relaxed_u64(&c->head), *size);
+	if (load_relaxed_u32(&c->held) != 0)
+		return HELD;
+	if (holder == tid)
+		return *there == 0 ? EMPTY_MINE : GOT;
+	if (*there == 0)
+		return EMPTY;
+	return holder != 0 ? OTHERS : GOT;
+}
+
+static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *to,
+                              int *error)
+{
+	struct phi_hold h;
+	uint32_t size;
+	uint64_t there;
+	bool wake = false;
+	*error = phi_pipe_lock_read(e->p, e->handle.fd, &h);
+	if (__builtin_expect(*error < 0, 0))
+		return EMPTY;
+	enum outcome o = look(c, h.self->tid, &size, &there);
+	if (__builtin_expect(there > size, 0))
+		*error = -EBADMSG;
+	else if (__builtin_expect(o == GOT, 1))
+		wake = take_out(e->p, c, to, size, there);
+	uint32_t cpu = phi_cpu();
+	if (load_relaxed_u32(&c->rx_cpu) != cpu)
+		store_relaxed_u32(&c->rx_cpu, cpu);
+	if (load_relaxed_i32(&c->last_reader) != h.self->pid)
+		store_relaxed_i32(&c->last_reader, h.self->pid);
+	// Within the lock: else somebody could take the lease over, and our death wake nobody.
+	if (__builtin_expect(wake, 0))
+		phi_wake(&c->room_event, INT_MAX);
+	phi_lock_drop(&h, &c->read);
+	phi_leave(&h);
+	return o;
+}
+
+// ---- the kernel's pipe, beside a lease ----
+
+// Under a lease the library puts nothing there.
+static void meet_stranger(struct pipe *p, struct pipe_control *c)
+{
+	uint32_t strikes = load_relaxed_u32(&c->strikes) + 1;
+	store_relaxed_u32(&c->strikes, strikes);
+	phi_pipe_seal(p, strikes >= STRIKES ? PIPE_FOREIGN : 0);
+}
+
+// Now and then, in full flow: does a stranger wait to be read?
+static void look_aside(struct pipe_end *e, struct pipe_control *c)
+{
+	int64_t now = phi_now_coarse_ns();
+	if (now - e->p->looked_ns < LOOK_NS)
+		return;
+	e->p->looked_ns = now;
+	if (phi_pipe_kernel_bytes(e->handle.fd) > 0)
+		meet_stranger(e->p, c);
+}
+
+// The ring is empty and the lease ours: wait a little. 0 = look again; -ENOMSG = no use, and there is no
+// lease any more.
+static int linger(struct pipe_end *e, struct pipe_control *c)
+{
+	struct pipe *p = e->p;
+	uint64_t head = load_relaxed_u64(&c->head);
+	if (!e->nonblock && phi_spin_while(&p->rx_spin, &c->tail, head, &c->tx_cpu, NULL))
+		return 0;
+	int r = phi_pipe_drop_lease(p, e->handle.fd, false);
+	return r == 1 ? -ENOMSG : r;
+}
+
+// ---- the kernel's pipe alone ----
+
+uint32_t *phi_pipe_put_to_sleep(struct pipe_control *c, uint32_t tid)
+{
+	for (int i = 0; i < PIPE_SLEEPERS; i++)
+		if (load_relaxed_u32(&c->sleepers[i]) == 0 && cas_acq_rel_u32(&c->sleepers[i], 0, tid))
+			return &c->sleepers[i];
+	store_relaxed_u32(&c->sleepers_beyond, 1);
+	return NULL;
+}
+
+void phi_pipe_wake_up(void *slot)
+{
+	if (slot != NULL)
+		store_release_u32(slot, 0);
+}
+
+static ssize_t plain_read(int fd, const struct iovec *iov, int count)
+{
+	ssize_t r = count == 1 ? read(fd, iov->iov_base, iov->iov_len) : readv(fd, iov, count);
+	return r < 0 ? -errno : r;
+}
+
+struct sleeper {
+	struct pipe *p;
+	uint32_t *slot;
+};
+
+static void rise(void *arg)
+{
+	struct sleeper *s = arg;
+	phi_pipe_wake_up(s->slot);
+	add_acq_rel_u32(&s->p->inside, UINT32_MAX);
+}
+
+// Known to those who think of taking the lease. 0 bytes and *again: somebody had it already.
+static ssize_t read_asleep(struct pipe_end *e, struct pipe_control *c, const struct iovec *iov,
+                           int count, bool *again)
+{
+	volatile ssize_t r = 0;
+	struct sleeper s = {e->p, NULL};
+	add_acq_rel_u32(&e->p->inside, 1);
+	pthread_cleanup_push(rise, &s);
+	s.slot = phi_pipe_put_to_sleep(c, phi_self()->tid);
+	fence_seq_cst(); // PIPE_SLEEPERS
+	*again = load_relaxed_u32(&c->lease) != 0 || !phi_pipe_ring_empty(c);
+	if (!*again)
+		r = plain_read(e->handle.fd, iov, count);
+	pthread_cleanup_pop(1);
+	return r;
+}
+
+static bool lease_pays(struct pipe_end *e, struct pipe_control *c)
+{
+	const uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
+	struct pipe *p = e->p;
+	return load_relaxed_u32(&c->writers) != 0 && load_relaxed_u32(&c->flags) == 0 && !p->refused &&
+	       !phi_pipe_leased(load_relaxed_u32(&c->lease)) &&
+	       !(phi_description_flags(p->family) & never) &&
+	       !phi_pipe_stdio_has(e->handle.fd, true) && phi_spin_pays(&p->rx_spin, &c->tx_cpu);
+}
+
+static ssize_t kernel_read(struct pipe_end *e, const struct iovec *iov, int count, bool *again)
+{
+	struct pipe_control *c = phi_pipe_control(e->p);
+	if (c == NULL)
+		return plain_read(e->handle.fd, iov, count);
+	ssize_t r = read_asleep(e, c, iov, count, again);
+	if (r > 0 && lease_pays(e, c))
+		phi_pipe_take_lease(e);
+	return r;
+}
+
+// ---- a read ----
+
+// The ring, if there may be bytes in it, or a lease.
+static struct pipe_control *ring_of(struct pipe_end *e)
+{
+	struct pipe *p = e->p;
+	struct pipe_control *c = phi_pipe_control(p);
+	if (c == NULL) {
+		uint32_t family = phi_description_flags(p->family);
+		uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
+		if (p->refused || ((family & never) && !(family & FAMILY_RING)) ||
+		    phi_pipe_attach(p) < 0)
+			return NULL;
+		c = phi_pipe_control(p);
+	}
+	return load_relaxed_u32(&c->lease) == 0 && phi_pipe_ring_empty(c) ? NULL : c;
+}
+
+// One step: what it moved, -errno, or 0 = look again; -ENOMSG = it is the kernel's turn.
+static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *to)
+{
+	int error = 0;
+	size_t before = to->left;
+	enum outcome o = ring_read(e, c, to, &error);
+	if (__builtin_expect(error < 0, 0)) {
+		if (error == -EBADMSG)
+			phi_pipe_poison(e->p);
+		return error;
+	}
+	switch (o) {
+	case GOT:
+		if (__builtin_expect(++e->p->reads % LOOK_EVERY == 0, 0))
+			look_aside(e, c);
+		return (ssize_t)(before - to->left);
+	case EMPTY_MINE:
+		return linger(e, c);
+	case OTHERS:
+		return phi_pipe_take_over(e->p, e->handle.fd);
+	case HELD:
+		if (load_relaxed_u32(&c->held) == phi_self()->tid)
+			return -EDEADLK;
+		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->held);
+	case EMPTY:
+		break;
+	}
+	// Nobody sleeps beside a lease, his own or another's.
+	int r = phi_pipe_drop_lease(e->p, e->handle.fd, true);
+	return r == 1 ? -ENOMSG : r;
+}
+
+ssize_t phi_pipe_read(struct pipe_end *e, const struct iovec *iov, int count)
+{
+	struct pipe_bytes to;
+	int bad = phi_pipe_bytes_of(&to, iov, count);
+	if (bad < 0)
+		return bad;
+	if (to.left == 0)
+		return plain_read(e->handle.fd, iov, count);
+	for (;;) {
+		struct pipe_control *c = ring_of(e);
+		ssize_t r = c == NULL ? -ENOMSG : ring_step(e, c, &to);
+		bool again = false;
+		if (r == -ENOMSG)
+			r = kernel_read(e, iov, count, &again);
+		else
+			again = r == 0;
+		if (!again)
+			return r;
+	}
+}

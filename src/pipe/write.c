@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: MIT
+//
+// Writing: docs/pipe.md, "Write". With a lease into the ring, under W; else into the kernel's pipe, by
+// the system call, which answers every question that hangs on the readers' number.
+#include "pipe/pipe.h"
+
+#include "base/clock.h"
+#include "base/futex.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define IDLE_NS 20000000
+#define IDLE_LOOK_EVERY 64
+#define HOLDER_SLICE_NS 5000000
+
+enum outcome { DONE, NO_LEASE, NO_ROOM, RESERVED };
+
+bool phi_pipe_nonblock(int fd)
+{
+	return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
+size_t phi_pipe_kernel_bytes(int fd)
+{
+	int n = 0;
+	return ioctl(fd, FIONREAD, &n) != 0 || n < 0 ? 0 : (size_t)n;
+}
+
+bool phi_pipe_stdio_has(int fd, bool reading)
+{
+	if (reading)
+		return fd == STDIN_FILENO && __fbufsize(stdin) != 0;
+	return fd == STDERR_FILENO || (fd == STDOUT_FILENO && __fbufsize(stdout) != 0);
+}
+
+// ---- into the kernel's pipe ----
+
+static ssize_t put_quietly(int fd, const struct iovec *iov, int count)
+{
+	sigset_t pipe_only, before, pending;
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+	ssize_t r = writev(fd, iov, count);
+	int e = errno;
+	if (r < 0 && e == EPIPE && !sigismember(&pending, SIGPIPE))
+		while (sigtimedwait(&pipe_only, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = e;
+	return r;
+}
+
+ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpipe)
+{
+	struct iovec few[8];
+	const struct iovec *iov = bytes->iov;
+	int count = bytes->count;
+	if (bytes->skip != 0 || bytes->left > most) {
+		count = phi_pipe_bytes_iov(bytes, most, few, 8);
+		iov = few;
+	}
+	ssize_t r = nosigpipe    ? put_quietly(fd, iov, count)
+	            : count == 1 ? write(fd, iov->iov_base, iov->iov_len)
+	                         : writev(fd, iov, count);
+	if (r < 0)
+		return -errno;
+	phi_pipe_bytes_skip(bytes, (size_t)r);
+	return r;
+}
+
+// ---- into the ring ----
+
+// Under W: the room as writers last saw it, and if that is too little, as it is.
+static uint64_t room_for(struct pipe_control *c, uint64_t tail, uint32_t size, size_t need)
+{
+	uint64_t used = tail - c->write.guarded64;
+	if (used > size || size - used < need) {
+		c->write.guarded64 = load_acquire_u64(&c->head); // PIPE_HEAD
+		used = tail - c->write.guarded64;
+	}
+	return used > size ? UINT64_MAX : size - used;
+}
+
+static enum outcome put_in(struct pipe *p, struct pipe_control *c, struct pipe_bytes *bytes,
+                           size_t need, int *error)
+{
+	uint32_t size = phi_pipe_size(c);
+	uint64_t tail = load_relaxed_u64(&c->tail);
+	if (__builtin_expect(!phi_pipe_leased(load_acquire_u32(&c->lease)) || size == 0 ||
+	                         load_relaxed_u32(&c->seal_wanted) != 0,
+	                     0))
+		return NO_LEASE;
+	if (__builtin_expect(load_relaxed_u32(&c->reserved) != 0, 0))
+		return RESERVED;
+	uint64_t room = room_for(c, tail, size, need);
+	if (__builtin_expect(room == UINT64_MAX, 0)) {
+		*error = -EBADMSG;
+		return NO_LEASE;
+	}
+	if (room < need)
+		return NO_ROOM;
+	size_t n = bytes->left < room ? bytes->left : (size_t)room;
+	if (n > PIPE_PIECE_BYTES)
+		n = PIPE_PIECE_BYTES;
+	phi_pipe_copy_in(p, tail, size, bytes, n);
+	store_release_u64(&c->tail, tail + n); // PIPE_TAIL
+	uint32_t cpu = phi_cpu();
+	if (load_relaxed_u32(&c->tx_cpu) != cpu)
+		store_relaxed_u32(&c->tx_cpu, cpu);
+	return DONE;
+}
+
+// A writer of the library looks now and then whether the leaseholder has moved at all.
+static bool reader_is_idle(struct pipe *p, struct pipe_control *c)
+{
+	uint64_t head = load_relaxed_u64(&c->head);
+	int64_t now = phi_now_coarse_ns();
+	if (head != p->idle_head || p->idle_since_ns == 0) {
+		p->idle_head = head;
+		p->idle_since_ns = now;
+		return false;
+	}
+	return now - p->idle_since_ns > IDLE_NS;
+}
+
+static enum outcome ring_write(struct pipe *p, struct pipe_control *c, struct pipe_bytes *bytes,
+                               size_t need, int *error)
+{
+	struct phi_hold h;
+	phi_enter(&h);
+	int r = phi_lock_take(&h, &c->write, -1);
+	if (__builtin_expect(r < 0 && r != -EOWNERDEAD, 0)) {
+		phi_leave(&h);
+		*error = r;
+		return NO_LEASE;
+	}
+	enum outcome o = put_in(p, c, bytes, need, error);
+	int32_t pid = h.self->pid;
+	if (load_relaxed_i32(&c->last_writer) != pid)
+		store_relaxed_i32(&c->last_writer, pid);
+	phi_lock_drop(&h, &c->write);
+	phi_leave(&h);
+	return o;
+}
+
+// ---- waiting for room ----
+
+static void ring_all(void *arg)
+{
+	struct pipe_control *c = arg;
+	phi_ring(&c->room_event, INT_MAX);
+}
+
+// Under R: say so, unless there is room, or no lease: *as = the lease as it stands then, 0 = do not sleep.
+static int announce(struct pipe *p, int fd, size_t need, uint32_t *event, uint32_t *as)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	struct phi_hold h;
+	uint32_t lease = 0;
+	int r = phi_pipe_lock_read(p, fd, &h);
+	if (r < 0)
+		return r;
+	uint64_t used = load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head);
+	uint32_t size = phi_pipe_size(c);
+	if (used <= size && size - used < need) {
+		*event = load_acquire_u32(&c->room_event);
+		store_relaxed_u32(&c->tx_asleep, 1);
+		for (;;) {
+			uint32_t v = load_acquire_u32(&c->lease);
+			if (!phi_pipe_leased(v))
+				break;
+			lease = v | LEASE_WAITERS;
+			if (v == lease || cas_acq_rel_u32(&c->lease, v, lease))
+				break;
+			lease = 0;
+		}
+	}
+	phi_lock_drop(&h, &c->read);
+	phi_leave(&h);
+	*as = lease;
+	return 0;
+}
+
+static int sleep_for_room(struct pipe *p, int fd, size_t need)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	struct phi_deadline never = {.clock = -1};
+	struct phi_hold h;
+	struct phi_sleep s = {.event = &c->room_event,
+	                      .deathword = &c->lease,
+	                      .deadline = &never,
+	                      .look_again_ns = IDLE_NS,
+	                      .cancelled = ring_all,
+	                      .arg = c};
+	uint64_t head = load_relaxed_u64(&c->head);
+	int r = announce(p, fd, need, &s.seen, &s.death_seen);
+	if (r < 0 || s.death_seen == 0)
+		return r;
+	int64_t begin = phi_now_ns();
+	phi_enter(&h);
+	phi_duty(&h, &c->lease);
+	r = phi_sleep(&s);
+	if (r == PHI_WOKEN_BY_DEATH)
+		phi_ring(&c->room_event, INT_MAX);
+	phi_leave(&h);
+	// The clock alone woke us, and the leaseholder has not moved: others may read, by the kernel.
+	if (r == PHI_WOKEN && head == load_relaxed_u64(&c->head) && phi_now_ns() - begin >= IDLE_NS)
+		phi_pipe_seal(p, 0);
+	return r < 0 ? r : 0;
+}
+
+int phi_pipe_wait_room(struct pipe_end *e, size_t need)
+{
+	struct pipe_control *c = phi_pipe_control(e->p);
+	uint64_t head = load_relaxed_u64(&c->head);
+	uint64_t used = load_relaxed_u64(&c->tail) - head;
+	if (phi_pipe_nonblock(e->handle.fd))
+		return -EAGAIN;
+	if (used > phi_pipe_size(c) ||
+	    phi_spin_while(&e->p->tx_spin, &c->head, head, &c->rx_cpu, NULL))
+		return 0;
+	return sleep_for_room(e->p, e->handle.fd, need);
+}
+
+// How long it takes is the other's matter; that it lives is asked for.
+int phi_pipe_wait_holder(uint32_t *word)
+{
+	uint32_t tid = load_relaxed_u32(word);
+	if (tid == 0)
+		return 0;
+	int r = phi_futex_wait(word, tid, HOLDER_SLICE_NS);
+	if (r == -EINTR)
+		return r;
+	if (r == -ETIMEDOUT && phi_tid_dead(tid) && cas_acq_rel_u32(word, tid, 0))
+		phi_futex_wake(word, INT_MAX);
+	pthread_testcancel();
+	return 0;
+}
+
+// ---- a write ----
+
+// Relatives that are not of the library write to this pipe: all of it goes by the kernel from now on.
+static void mind_strangers(struct pipe *p)
+{
+	if (phi_pipe_attach(p) == 0 && !(load_relaxed_u32(&phi_pipe_control(p)->flags) & PIPE_FOREIGN))
+		phi_pipe_seal(p, PIPE_FOREIGN);
+}
+
+// The ring, if writes go there.
+struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e)
+{
+	struct pipe *p = e->p;
+	uint32_t family = phi_description_flags(p->family);
+	if (__builtin_expect(family & ~(uint32_t)FAMILY_RING, 0)) {
+		if (family & FAMILY_LEFT_WRITING)
+			mind_strangers(p);
+	} else if (family && phi_pipe_control(p) == NULL) {
+		phi_pipe_attach(p);
+	}
+	struct pipe_control *c = phi_pipe_control(p);
+	if (c == NULL || load_relaxed_u32(&c->lease) == 0)
+		return NULL;
+	if (e->handle.fd <= STDERR_FILENO && phi_pipe_stdio_has(e->handle.fd, false)) {
+		phi_pipe_seal(p, PIPE_FOREIGN);
+		return NULL;
+	}
+	return c;
+}
+
+static void note_writer(struct pipe *p)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	if (c != NULL && load_relaxed_u32(&c->writers) == 0)
+		store_relaxed_u32(&c->writers, 1);
+}
+
+struct goer {
+	struct pipe *p;
+	struct pipe_control *c;
+	uint32_t *slot;
+};
+
+static void come_back(void *arg)
+{
+	struct goer *g = arg;
+	phi_pipe_be_back(g->c, g->slot);
+	add_acq_rel_u32(&g->p->inside, UINT32_MAX);
+}
+
+// Known to those who think of a lease. -ENOMSG: there is one, look again. By force: the ring's locks
+// are this thread's own, below us on the stack; the next writer ends the lease.
+static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *bytes,
+                         size_t most, bool nosigpipe, bool by_force)
+{
+	volatile ssize_t r = -ENOMSG;
+	struct goer g = {e->p, c, NULL};
+	add_acq_rel_u32(&e->p->inside, 1);
+	g.slot = phi_pipe_go(c, phi_self()->tid);
+	pthread_cleanup_push(come_back, &g);
+	if (load_relaxed_u32(&c->lease) == 0 || by_force)
+		r = phi_pipe_put(e->handle.fd, bytes, most, nosigpipe);
+	if (by_force)
+		store_relaxed_u32(&c->seal_wanted, load_relaxed_u32(&c->lease) != 0);
+	pthread_cleanup_pop(1);
+	return r;
+}
+
+static ssize_t kernel_write(struct pipe_end *e, struct pipe_bytes *bytes, bool atomic,
+                            bool nosigpipe, bool by_force)
+{
+	struct pipe *p = e->p;
+	struct pipe_control *c = phi_pipe_control(p);
+	size_t most = atomic ? bytes->left : PIPE_KERNEL_PIECE_BYTES;
+	note_writer(p);
+	if (c != NULL)
+		return put_known(e, c, bytes, most, nosigpipe, by_force);
+	ssize_t r = phi_pipe_put(e->handle.fd, bytes, most, nosigpipe);
+	if (r > 0 && (phi_description_flags(p->family) & FAMILY_RING))
+		phi_pipe_attach(p); // which seals
+	return r;
+}
+
+// One step: what it moved, or -errno; 0 = look again.
+static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *bytes,
+                         bool atomic)
+{
+	int error = 0;
+	size_t before = bytes->left;
+	size_t need = atomic || before < PIPE_ATOMIC_BYTES ? before : PIPE_ATOMIC_BYTES;
+	switch (ring_write(e->p, c, bytes, need, &error)) {
+	case DONE:
+		if ((++e->p->writes % IDLE_LOOK_EVERY) == 0 && reader_is_idle(e->p, c))
+			phi_pipe_seal(e->p, 0);
+		return (ssize_t)(before - bytes->left);
+	case NO_ROOM:
+		return phi_pipe_wait_room(e, need);
+	case RESERVED:
+		if (load_relaxed_u32(&c->reserved) == phi_self()->tid)
+			return -EBUSY;
+		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->reserved);
+	case NO_LEASE:
+		break;
+	}
+	if (error == -EBADMSG)
+		phi_pipe_poison(e->p);
+	else if (error == 0 && phi_pipe_leased(load_relaxed_u32(&c->lease)))
+		phi_pipe_seal(e->p, 0); // wanted, or it has no size
+	else if (error == 0)
+		error = phi_pipe_clear_dead(e->p, e->handle.fd);
+	return error == -EBADMSG ? 0 : error;
+}
+
+// By the kernel: *whole says whether all that was asked for went in.
+static ssize_t kernel_step(struct pipe_end *e, struct pipe_bytes *bytes, bool atomic, bool nosigpipe,
+                           bool by_force, bool *whole)
+{
+	size_t asked = bytes->left;
+	if (!atomic && asked > PIPE_KERNEL_PIECE_BYTES)
+		asked = PIPE_KERNEL_PIECE_BYTES;
+	ssize_t r = kernel_write(e, bytes, atomic, nosigpipe, by_force);
+	*whole = r < 0 || (size_t)r == asked;
+	return r == -ENOMSG ? 0 : r;
+}
+
+ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, bool nosigpipe)
+{
+	struct pipe_bytes bytes;
+	int bad = phi_pipe_bytes_of(&bytes, iov, count);
+	if (bad < 0)
+		return bad;
+	size_t total = bytes.left;
+	bool atomic = total <= PIPE_ATOMIC_BYTES;
+	bool whole = true;
+	for (;;) {
+		struct pipe_control *c = total == 0 ? NULL : phi_pipe_ring_to_write(e);
+		ssize_t r = c == NULL ? -ENOMSG : ring_step(e, c, &bytes, atomic);
+		if (r == -ENOMSG || r == -EDEADLK)
+			r = kernel_step(e, &bytes, atomic, nosigpipe, r == -EDEADLK, &whole);
+		if (r < 0)
+			return bytes.left < total ? (ssize_t)(total - bytes.left) : r;
+		if (bytes.left == 0 || !whole)
+			return (ssize_t)(total - bytes.left);
+	}
+}

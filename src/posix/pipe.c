@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+//
+// The public calls of pipes and FIFOs: which descriptors are pipes, errno, cancellation. What happens
+// inside is src/pipe; what each call promises stands in the header.
+#include "posthaste/pipe.h"
+
+#include "pipe/pipe.h"
+#include "posix/poll.h"
+#include "posix/syscall.h"
+#include "posthaste/mqueue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+// ---- which descriptors are pipes ----
+
+static struct pipe_end *take_in(int fd, const char *name, bool made)
+{
+	int state;
+	int saved = errno;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	struct pipe_end *e = phi_pipe_adopt(fd, name, made);
+	if (e != NULL)
+		phi_polls_expected(fd);
+	pthread_setcancelstate(state, NULL);
+	errno = saved;
+	return e;
+}
+
+static inline struct pipe_end *find(int fd)
+{
+	struct pipe_end *e = phi_pipe_find(fd);
+	if (__builtin_expect(e != NULL, 1))
+		return e;
+	return phi_handle_unknown(fd) ? take_in(fd, NULL, false) : NULL;
+}
+
+// ---- making ----
+
+int ph_pipe2(int fds[2], int flags)
+{
+	if (pipe2(fds, flags) != 0)
+		return -1;
+	take_in(fds[0], NULL, true);
+	take_in(fds[1], NULL, true);
+	return 0;
+}
+
+int ph_pipe(int fds[2])
+{
+	return ph_pipe2(fds, 0);
+}
+
+int ph_mkfifo(const char *path, mode_t mode)
+{
+	return mkfifo(path, mode);
+}
+
+int ph_mkfifoat(int dirfd, const char *path, mode_t mode)
+{
+	return mkfifoat(dirfd, path, mode);
+}
+
+int ph_mknod(const char *path, mode_t mode, dev_t dev)
+{
+	return mknod(path, mode, dev);
+}
+
+static bool takes_mode(int flags)
+{
+	return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+static int opened(int fd, const char *path, int flags)
+{
+	struct stat st;
+	if (fd >= 0 && !(flags & O_PATH) && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+		take_in(fd, path, false);
+	return fd;
+}
+
+int ph_open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	if (takes_mode(flags)) {
+		va_list args;
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+	}
+	return opened(open(path, flags, mode), path, flags);
+}
+
+int ph_openat(int dirfd, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	if (takes_mode(flags)) {
+		va_list args;
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+	}
+	return opened(openat(dirfd, path, flags, mode), path, flags);
+}
+
+// ---- reading and writing ----
+
+ssize_t ph_readv(int fd, const struct iovec *iov, int count)
+{
+	struct pipe_end *e = find(fd);
+	if (e == NULL || !e->readable)
+		return readv(fd, iov, count);
+	pthread_testcancel();
+	return phi_result(phi_pipe_read(e, iov, count));
+}
+
+ssize_t ph_read(int fd, void *buf, size_t bytes)
+{
+	struct pipe_end *e = find(fd);
+	if (e == NULL || !e->readable)
+		return read(fd, buf, bytes);
+	pthread_testcancel();
+	struct iovec iov = {buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
+	return phi_result(phi_pipe_read(e, &iov, 1));
+}
+
+static ssize_t do_write(int fd, const struct iovec *iov, int count, bool nosigpipe)
+{
+	struct pipe_end *e = find(fd);
+	if (e == NULL || !e->writable) {
+		struct pipe_bytes b;
+		int r = phi_pipe_bytes_of(&b, iov, count);
+		return phi_result(r < 0 ? r : phi_pipe_put(fd, &b, SSIZE_MAX, nosigpipe));
+	}
+	pthread_testcancel();
+	bool quiet = nosigpipe || load_relaxed_u32(&e->nosigpipe) != 0;
+	return phi_result(phi_pipe_write(e, iov, count, quiet));
+}
+
+ssize_t ph_writev(int fd, const struct iovec *iov, int count)
+{
+	return do_write(fd, iov, count, false);
+}
+
+ssize_t ph_write(int fd, const void *buf, size_t bytes)
+{
+	struct iovec iov = {(void *)buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
+	return do_write(fd, &iov, 1, false);
+}
+
+ssize_t ph_write_nosignal(int fd, const void *buf, size_t bytes)
+{
+	struct iovec iov = {(void *)buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
+	return do_write(fd, &iov, 1, true);
+}
+
+// ---- descriptors ----
+
+int ph_close(int fd)
+{
+	if (phi_handle_find(fd, PHI_KIND_MQ) != NULL)
+		return ph_mq_close((mqd_t)fd);
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	phi_pipe_release(fd);
+	pthread_setcancelstate(state, NULL);
+	return (int)phi_enter_kernel(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+// A new number for what stands behind an old one.
+static int duplicated(int from, int to)
+{
+	if (to < 0 || from == to)
+		return to;
+	struct pipe_end *e = phi_pipe_find(from);
+	if (e != NULL) {
+		struct pipe_end *copy = take_in(to, e->p->name, false);
+		if (copy != NULL)
+			copy->nosigpipe = load_relaxed_u32(&e->nosigpipe);
+	} else if (!phi_handle_unknown(from)) {
+		phi_handle_mark_foreign(to); // it may be polled by its other number
+	}
+	return to;
+}
+
+int ph_dup(int fd)
+{
+	return duplicated(fd, dup(fd));
+}
+
+// Only a call that will close `to` may let go of it before.
+static bool replaces(int fd, int to)
+{
+	return fd != to && fcntl(fd, F_GETFD) >= 0;
+}
+
+int ph_dup2(int fd, int to)
+{
+	int saved = errno;
+	if (replaces(fd, to))
+		phi_pipe_release(to);
+	errno = saved;
+	return duplicated(fd, (int)syscall(SYS_dup3, fd, to, 0) >= 0 ? to : fd == to ? dup2(fd, to) : -1);
+}
+
+int ph_dup3(int fd, int to, int flags)
+{
+	int saved = errno;
+	if ((flags & ~O_CLOEXEC) == 0 && replaces(fd, to))
+		phi_pipe_release(to);
+	errno = saved;
+	return duplicated(fd, (int)syscall(SYS_dup3, fd, to, flags));
+}
+
+static void set_flags(struct pipe_end *e, int flags)
+{
+	e->nonblock = (flags & O_NONBLOCK) != 0;
+	if (flags & O_DIRECT)
+		ph_export(e->handle.fd);
+}
+
+int ph_fcntl(int fd, int command, ...)
+{
+	va_list args;
+	va_start(args, command);
+	long arg = va_arg(args, long);
+	va_end(args);
+	struct pipe_end *e = phi_pipe_find(fd);
+	if (command == PH_F_SETNOSIGPIPE || command == PH_F_GETNOSIGPIPE) {
+		e = find(fd);
+		if (e == NULL)
+			return (int)phi_result(fcntl(fd, F_GETFD) < 0 ? -EBADF : -EINVAL);
+		if (command == PH_F_SETNOSIGPIPE)
+			store_relaxed_u32(&e->nosigpipe, (int)arg != 0);
+		return command == PH_F_SETNOSIGPIPE ? 0 : (int)load_relaxed_u32(&e->nosigpipe);
+	}
+	if (e != NULL && command == F_SETFL)
+		set_flags(e, (int)arg);
+	if (e != NULL && command == F_SETPIPE_SZ)
+		phi_pipe_leave_ring(e->p, fd, 0, false); // the next lease has the new size
+	int r = fcntl(fd, command, arg);
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? duplicated(fd, r) : r;
+}
+
+int ph_ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	va_start(args, request);
+	void *arg = va_arg(args, void *);
+	va_end(args);
+	struct pipe_end *e = phi_pipe_find(fd);
+	struct pipe_control *c = e == NULL ? NULL : phi_pipe_control(e->p);
+	int r = ioctl(fd, request, arg);
+	if (r == 0 && c != NULL && request == FIONREAD) {
+		uint64_t there = load_acquire_u64(&c->tail) - load_acquire_u64(&c->head);
+		*(int *)arg += there <= PIPE_SIZE_MAX ? (int)there : 0;
+	}
+	if (r == 0 && e != NULL && request == FIONBIO)
+		e->nonblock = *(int *)arg != 0;
+	return r;
+}
+
+int ph_fstat(int fd, struct stat *st)
+{
+	return fstat(fd, st);
+}
+
+// ---- beyond POSIX ----
+
+int ph_export(int fd)
+{
+	struct pipe_end *e = find(fd);
+	struct stat st;
+	if (e == NULL) // the kernel's already, if it is a pipe at all
+		return (int)phi_result(fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? 0 : -EBADF);
+	phi_description_raise(e->p->family, FAMILY_EXPORTED);
+	return (int)phi_result(phi_pipe_leave_ring(e->p, fd, PIPE_EXPORTED, false));
+}
+
+void ph_pipe_forget(int fd)
+{
+	phi_pipe_release(fd);
+}
+
+ssize_t ph_pipe_reserve(int fd, size_t bytes, struct iovec iov[2], int *count)
+{
+	struct pipe_end *e = find(fd);
+	if (e == NULL || !e->writable)
+		return phi_result(-EBADF);
+	pthread_testcancel();
+	return phi_result(phi_pipe_reserve(e, bytes, iov, count));
+}
+
+ssize_t ph_pipe_commit(int fd, size_t bytes)
+{
+	struct pipe_end *e = find(fd);
+	if (e == NULL || !e->writable)
+		return phi_result(-EBADF);
+	return phi_result(phi_pipe_commit(e, bytes));
+}
+
+ssize_t ph_pipe_peek(int fd, struct iovec iov[2], int *count)
+{
+	struct pipe_end *e = find(fd);
+	if (e == NULL || !e->readable)
+		return phi_result(-EBADF);
+	pthread_testcancel();
+	return phi_result(phi_pipe_peek(e, iov, count));
+}
+
+int ph_pipe_consume(int fd, size_t bytes)
+{
+	struct pipe_end *e = find(fd);
+	if (e == NULL || !e->readable)
+		return (int)phi_result(-EBADF);
+	return (int)phi_result(phi_pipe_consume(e, bytes));
+}
+
+int ph_pipe_info(int fd, struct ph_pipe_info *info)
+{
+	return (int)phi_result(phi_pipe_info_of(fd, info));
+}
+
+int ph_pipe_info_file(const char *file, struct ph_pipe_info *info)
+{
+	return (int)phi_result(phi_pipe_info(file, info));
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+//
+// What the files of the facade share: results, and system calls as libc makes them.
+#ifndef PHI_POSIX_SYSCALL_H
+#define PHI_POSIX_SYSCALL_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static inline int64_t phi_result(int64_t r)
+{
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+// A blocking call: a cancellation point.
+static inline long phi_enter_kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+	int type;
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	long r = syscall(number, a, b, c, d, e, f);
+	pthread_setcanceltype(type, NULL);
+	return r;
+}
+
+#endif
