@@ -20,6 +20,7 @@
 
 static const struct bench_room ROOMS[] = {
 	{"mq", "message queues", "depth", bench_mq_cases, &bench_mq_posthaste, &bench_mq_kernel},
+	{"pipe", "pipes", "pipe", bench_pipe_cases, &bench_pipe_posthaste, &bench_pipe_kernel},
 };
 
 #define ROOM_COUNT (sizeof(ROOMS) / sizeof(ROOMS[0]))
