@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# tests/model/run_model.sh [full] - checks lock.pml, wait.pml and claim.pml with spin: the protocols hold
-# in every configuration below, and each planted bug is found. `full` adds configurations that take
-# minutes and gigabytes. JOBS sets how many run at once (2).
+# tests/model/run_model.sh [full] - checks the models beside it with spin: the protocols hold in every
+# configuration below, and each planted bug is found. `full` adds configurations that take minutes and
+# gigabytes. JOBS sets how many run at once (2).
 #
 # Lines of the table: model, expected verdict, flags. The last line of the output: "N passed, N failed".
 set -u
@@ -51,6 +51,34 @@ claim fails -DBUG_NO_REANNOUNCE
 claim fails -DDEATHS=1 -DBUG_BUMP_AFTER_COMMIT
 claim fails -DDEATHS=1 -DSENDERS=1 -DRECEIVERS=2 -DRECEIVES=1 -DBUG_REPAIR_RINGS_NOT
 claim fails_ -DRECEIVERS=2 -DSENDS=2 -DBUG_SAME_NUMBER
+pipe_order holds -DWRITERS=2 -DWRITES=2
+pipe_order holds -DREADERS=2 -DDEATHS=1
+pipe_order holds -DREADERS=2 -DPOLLS=1 -DWRITES=2 -DDEATHS=1
+pipe_order holds -DCLOSERS=1 -DDEATHS=1
+pipe_order holds -DSTRANGE=1 -DWRITES=2 -DDEATHS=1
+pipe_order fails -DBUG_GOES_UNSEEN
+pipe_order fails -DBUG_WAITS_FOR_NOBODY
+pipe_order fails -DBUG_LEASE_AFTER_DRAIN
+pipe_order fails -DBUG_IMPATIENT
+pipe_order fails -DBUG_NO_DROP
+pipe_order fails -DWRITES=4 -DBUG_TAKE_SEALED
+pipe_order fails -DWRITES=4 -DREADERS=2 -DDEATHS=1 -DBUG_TAKE_DEAD
+pipe_order fails -DCLOSERS=1 -DBUG_FLUSH_UNLEASED
+pipe_order fails -DCLOSERS=1 -DDEATHS=1 -DBUG_CLEARS_UNDER_W
+pipe_order fails -DREADERS=2 -DWRITES=2 -DBUG_SLEEPS_UNSEEN
+pipe_order fails -DREADERS=2 -DWRITES=2 -DBUG_SLEEPERS_FIRST
+pipe_room holds -DSEALS=1 -DDEATHS=1
+pipe_room holds -DDEATHS=2
+pipe_room fails -DSEALS=1 -DBUG_BUMP_BEFORE_END
+pipe_room fails -DSEALS=1 -DBUG_WAITERS_READ_EARLY
+pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_FLAG_SAYS
+pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_TAKE_RINGS_NOT
+pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_END_WITHOUT_DUTY
+pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_EVENT_READ_LATE
+pipe_room fails -DDEATHS=2 -DBUG_SLEEP_WITHOUT_DUTY
+pipe_room fails -DDEATHS=1 -DBUG_NO_WAITERS
+pipe_room fails -DREADERS=2 -DREADS=1 -DDEATHS=1 -DBUG_TAKE_OVER_DROPS_WAITERS
+pipe_room fails -DREADERS=2 -DREADS=1 -DDEATHS=1 -DBUG_WAKE_AFTER_R
 END
 	[ "${1:-}" = full ] && cat <<'END'
 lock holds -DTHREADS=4
@@ -65,6 +93,13 @@ claim holds -DDEATHS=1 -DDEPTH=2 -DSENDS=2 -DRECEIVES=3
 claim holds -DDEATHS=2 -DEXPIRES
 claim holds -DRECEIVERS=2 -DSENDS=2
 claim holds -DSENDERS=3 -DRECEIVES=3
+pipe_order holds -DWRITERS=2 -DWRITES=2 -DDEATHS=1
+pipe_order holds -DWRITERS=2 -DWRITES=2 -DCLOSERS=1
+pipe_order holds -DREADERS=2 -DDEATHS=2 -DSEALS=2
+pipe_order holds -DREADERS=2 -DCLOSERS=1 -DDEATHS=1
+pipe_order holds -DSTRANGE=2 -DREADERS=2 -DDEATHS=1
+pipe_room holds -DREADERS=2 -DDEATHS=1
+pipe_room holds -DWRITERS=3 -DSEALS=1 -DDEATHS=1 -DREADS=1
 END
 }
 
