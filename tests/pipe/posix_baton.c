@@ -26,6 +26,14 @@ struct runner {
 	int number;
 };
 
+static int runner_of(const struct race *r, uint64_t turn)
+{
+	const uint64_t joined = r->late ? 1 + turn / (uint64_t)r->late : RUNNERS_MAX;
+	const uint64_t runners = (uint64_t)r->runners;
+
+	return (int)(turn % (joined < runners ? joined : runners));
+}
+
 static uint64_t wait_turn(struct race *r, int number, uint64_t expected)
 {
 	if (r->how == BY_PIPE)
@@ -40,7 +48,7 @@ static void pass_baton(struct race *r, uint64_t turn)
 	if (r->how == BY_WORD)
 		atomic_store(&r->at, (int)(turn + 1));
 	else if (turn + 1 < r->turns)
-		put_number(r->baton[(turn + 1) % (uint64_t)r->runners][W], turn + 1);
+		put_number(r->baton[runner_of(r, turn + 1)][W], turn + 1);
 }
 
 static void write_turn(struct race *r, uint64_t turn)
@@ -59,7 +67,9 @@ static void run_race(void *arg)
 	const struct runner *me = arg;
 	struct race *r = me->race;
 
-	for (uint64_t turn = (uint64_t)me->number; turn < r->turns; turn += (uint64_t)r->runners) {
+	for (uint64_t turn = 0; turn < r->turns; turn++) {
+		if (runner_of(r, turn) != me->number)
+			continue;
 		CHECK_EQ(wait_turn(r, me->number, turn), turn);
 		write_turn(r, turn);
 		pass_baton(r, turn);
@@ -119,6 +129,12 @@ TEST(writers_in_turn_with_bursts_that_flow_fast)
 {
 	hold((struct race){.runners = 3, .turns = 3000, .burst = 50, .bytes = 8});
 	hold((struct race){.runners = 3, .turns = 300, .burst = 2000, .bytes = 8});
+}
+
+TEST(writers_that_join_late_keep_the_order)
+{
+	hold((struct race){.runners = 8, .late = 1000, .turns = 12000, .burst = 5, .bytes = 8});
+	hold((struct race){.runners = 8, .late = 20, .turns = 300, .burst = 1000, .bytes = 8});
 }
 
 TEST(writers_of_pages_in_turn)
