@@ -13,6 +13,7 @@
 #include "progress.h"
 
 const struct command *cli_command;
+void (*cli_sigpipe_before)(int);
 
 static const char *command_name(void)
 {

@@ -28,10 +28,14 @@ struct command {
 };
 
 extern const struct command cmd_mk, cmd_rm, cmd_ls, cmd_info, cmd_send, cmd_recv, cmd_peek;
+extern const struct command cmd_mkfifo, cmd_cat, cmd_write, cmd_tee, cmd_pipe;
 extern const struct command cmd_bench, cmd_demo, cmd_doctor;
 
 // The command that runs, for complaints and help. Set once by main.
 extern const struct command *cli_command;
+
+// What this process was started with for SIGPIPE; here it is ignored. Set once by main.
+extern void (*cli_sigpipe_before)(int);
 
 // Prints "posthaste: COMMAND: OBJECT: TEXT" to stderr as one line and returns status. OBJECT may be
 // NULL. TEXT says why and what to do.

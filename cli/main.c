@@ -19,8 +19,8 @@ const struct command cmd_bench = {
 };
 
 static const struct command *const commands[] = {
-	&cmd_mk,   &cmd_rm,   &cmd_ls,   &cmd_info,  &cmd_send,
-	&cmd_recv, &cmd_peek, &cmd_demo, &cmd_bench, &cmd_doctor,
+	&cmd_mk,  &cmd_rm,    &cmd_ls,  &cmd_info, &cmd_send, &cmd_recv,  &cmd_peek,   &cmd_mkfifo,
+	&cmd_cat, &cmd_write, &cmd_tee, &cmd_pipe, &cmd_demo, &cmd_bench, &cmd_doctor,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
@@ -42,6 +42,7 @@ static void print_overview(FILE *out)
 		"  version  Say which version this is\n\n"
 		"Queues are files in the namespace directory: POSTHASTE_DIR, else /dev/shm/posthaste, else\n"
 		"/dev/shm/posthaste-UID. A queue's name may be written with or without its leading slash.\n"
+		"FIFOs stand in the file system, where they are made.\n"
 		"Exit status: 0 done, 1 refused or not found, 2 usage, 124 timed out.\n",
 		out);
 }
@@ -90,7 +91,7 @@ static int dispatch(int argc, char **argv)
 // failure of the command, and never a silent one.
 int main(int argc, char **argv)
 {
-	signal(SIGPIPE, SIG_IGN);
+	cli_sigpipe_before = signal(SIGPIPE, SIG_IGN);
 	const int status = dispatch(argc - 1, argv + 1);
 
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_DONE)

@@ -6,7 +6,6 @@
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -66,16 +65,31 @@ static void draw(uint64_t done)
 	put(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-void progress_at(uint64_t done)
+bool progress_due(void)
 {
 	if (!bar.on)
-		return;
+		return false;
 	const int64_t now = now_ms();
 
 	if (now < bar.next_ms)
-		return;
+		return false;
 	bar.next_ms = now + EVERY_MS;
-	draw(done);
+	return true;
+}
+
+void progress_at(uint64_t done)
+{
+	if (progress_due())
+		draw(done);
+}
+
+void progress_line(const char *text)
+{
+	char line[160];
+	const int n = snprintf(line, sizeof line, "\r\033[K%s", text);
+
+	visible = 1;
+	put(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 void progress_wipe(void)

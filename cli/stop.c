@@ -11,6 +11,7 @@
 
 static volatile sig_atomic_t asked; // the signal that asked, 0 = none
 static volatile sig_atomic_t idle_now;
+static void (*hook)(void);
 
 static void die_of(int signo)
 {
@@ -24,6 +25,8 @@ static void on_signal(int signo)
 	asked = signo;
 	if (idle_now)
 		die_of(signo);
+	if (hook)
+		hook();
 }
 
 // A signal that the parent ignores (nohup, a background job of a script) stays ignored.
@@ -41,6 +44,11 @@ void stop_install(void)
 	catch_unless_ignored(SIGINT);
 	catch_unless_ignored(SIGTERM);
 	catch_unless_ignored(SIGHUP);
+}
+
+void stop_hook(void (*also)(void))
+{
+	hook = also;
 }
 
 bool stop_asked(void)

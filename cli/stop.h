@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 void stop_install(void);
+void stop_hook(void (*also)(void)); // the handler calls it, too, where it only sets the flag
 bool stop_asked(void);
 void stop_idle(bool idle);
 

@@ -28,6 +28,14 @@ a_wrong_call_is_refused_with_a_hint() {
 	wrong recv
 	wrong recv a b
 	wrong peek
+	wrong mkfifo
+	wrong cat --nonsense
+	wrong write
+	wrong tee --timeout
+	wrong pipe
+	wrong pipe true
+	wrong pipe true --
+	wrong pipe -- true -- -- true
 	wrong doctor a
 	wrong help nonsense
 }
@@ -51,6 +59,15 @@ values_are_checked() {
 	for count in 0 -1 x ""; do
 		wrong recv a --count "$count"
 	done
+	for mode in 8 1000 ""; do
+		wrong mkfifo "$work/a" --mode "$mode"
+	done
+	for seconds in -1 x nan; do
+		wrong cat "$work/a" --timeout "$seconds"
+	done
+	for size in 0 x 1q 2g; do
+		wrong pipe --size "$size" true -- true
+	done
 	wrong demo --workers 0
 	same "" "$(ph ls --names)"
 }
@@ -63,11 +80,11 @@ options_that_contradict_each_other_are_refused() {
 }
 
 every_command_has_help() {
-	for command in mk rm ls info send recv peek demo bench doctor; do
+	for command in mk rm ls info send recv peek mkfifo cat write tee pipe demo bench doctor; do
 		has "$(ph help "$command")" "usage: posthaste $command"
 		has "$(ph help)" "  $command "
 	done
-	for command in mk rm ls info send recv peek demo bench doctor; do
+	for command in mk rm ls info send recv peek mkfifo cat write tee pipe demo bench doctor; do
 		same "$(ph help "$command")" "$(ph "$command" --help)"
 	done
 }
