@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// cmd_info.c - posthaste info: everything that can be seen of a queue, without disturbing its users;
-// it works on a queue whose users hang.
+// cmd_info.c - posthaste info: everything that can be seen of a queue, a FIFO or a pipe, without
+// disturbing its users; it works when they hang. ring_show.c has the pipes.
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli.h"
-#include "queue.h"
+#include "object.h"
 #include "queue_json.h"
+#include "ring.h"
 #include "show.h"
 
 static const struct option options[] = {
@@ -73,7 +75,7 @@ static void show_users(const struct ph_mq_info *info)
 	printf("open            %s\n", info->attached ? "yes" : "in no process");
 }
 
-static int show(const char *name, bool as_json)
+static int show_queue(const char *name, bool as_json)
 {
 	struct ph_mq_info info;
 
@@ -94,9 +96,47 @@ static int show(const char *name, bool as_json)
 	return STATUS_DONE;
 }
 
+static int ring_fail(const char *argument, int err)
+{
+	switch (err) {
+	case ENOENT:
+		return cli_fail(STATUS_REFUSED, argument,
+		                "no ring of such a pipe: it is gone, or the kernel has all of it; see: "
+		                "posthaste ls");
+	case EACCES:
+		return cli_fail(STATUS_REFUSED, argument, "permission denied: its ring is another user's");
+	case EBADMSG:
+		return cli_fail(STATUS_REFUSED, argument,
+		                "its ring is damaged, or of another version; see: posthaste doctor");
+	default: return cli_fail(STATUS_REFUSED, argument, "%s; see: posthaste doctor", strerror(err));
+	}
+}
+
+// Without a ring the FIFO is there all the same.
+static int show_pipe(const char *argument, const char *file, bool is_fifo, bool as_json)
+{
+	struct ph_pipe_info info;
+
+	if (!ring_look(file, &info) && !(errno == ENOENT && is_fifo && ring_less(argument, &info)))
+		return ring_fail(argument, errno);
+	(as_json ? ring_json : ring_show)(&info);
+	return STATUS_DONE;
+}
+
+static int show(const char *argument, bool as_json)
+{
+	struct object object;
+	const enum object_kind kind = object_find(argument, &object);
+
+	if (kind == OBJECT_WRONG)
+		return object.status;
+	if (kind == OBJECT_QUEUE)
+		return show_queue(object.name, as_json);
+	return show_pipe(argument, object.file, kind == OBJECT_FIFO, as_json);
+}
+
 static int run(int argc, char **argv)
 {
-	char name[QUEUE_NAME_MAX];
 	bool as_json = false;
 	int opt;
 
@@ -108,13 +148,15 @@ static int run(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return cli_usage_error("one name is needed");
-	return queue_name(argv[optind], name) ? show(name, as_json) : STATUS_USAGE;
+	return show(argv[optind], as_json);
 }
 
 const struct command cmd_info = {
 	.name = "info",
 	.arguments = "NAME [--json]",
-	.summary = "Show everything about one queue.",
-	.help = "      --json   one JSON object\n",
+	.summary = "Show everything about one queue, FIFO or pipe.",
+	.help = "      --json   one JSON object\n\n"
+			"NAME is a queue's name, the path of a FIFO, or pipe:[INODE] or\n"
+			"fifo:[INODE] as ls shows it.\n",
 	.run = run,
 };

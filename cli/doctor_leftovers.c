@@ -15,6 +15,7 @@
 #include "core/layout.h"
 #include "doctor.h"
 #include "queue.h"
+#include "ring.h"
 
 #define TEMPORARY_PREFIX ".tmp-"
 #define POLL_PREFIX ".poll."
@@ -135,12 +136,41 @@ static size_t check_damaged(struct doctor *doctor)
 	return damaged;
 }
 
+// A ring that nobody has mapped harms nobody: the next process that makes one removes it.
+static size_t check_rings(struct doctor *doctor, const char *directory)
+{
+	struct ring_list list;
+	struct ph_pipe_info info;
+	size_t unused = 0, damaged = 0;
+
+	if (!ring_list(&list, directory))
+		return 0;
+	for (int i = 0; i < list.count; i++) {
+		if (!ring_look(list.entry[i]->d_name, &info))
+			continue;
+		unused += !info.attached;
+		if (!info.attached || !info.damaged)
+			continue;
+		damaged++;
+		doctor_advise(doctor_say(doctor, SEVERITY_WARN, "damaged",
+		                         "the ring of %s: what stood in it is lost, the kernel goes on",
+		                         info.name),
+		              "only a process of its owner can have done that: end those that use it");
+	}
+	ring_list_free(&list);
+	if (unused > 0)
+		doctor_advise(doctor_say(doctor, SEVERITY_NOTE, "leftovers",
+		                         "%zu rings of pipes that no process has open", unused),
+		              "posthaste rm --leftovers");
+	return unused + damaged;
+}
+
 void doctor_check_leftovers(struct doctor *doctor, const char *directory)
 {
 	const size_t found =
 		check_files(doctor, directory, "objects half made by a killed process", is_half_made) +
 		check_files(doctor, directory, "FIFOs for poll that nobody uses", is_unused_fifo) +
-		check_damaged(doctor);
+		check_damaged(doctor) + check_rings(doctor, directory);
 
 	if (found == 0)
 		doctor_say(doctor, SEVERITY_OK, "leftovers", "none, and no damaged object");

@@ -2,6 +2,7 @@
 //
 // doctor_machine.c - kernel, processors, limits and isolation: what makes the library slower, or blind.
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
@@ -116,6 +117,37 @@ static void check_descriptors(struct doctor *doctor)
 		doctor_advise(finding, "ulimit -n 4096; for a service: LimitNOFILE=4096");
 }
 
+enum { USUAL_PIPE_BYTES = 65536, LARGE_PIPE_BYTES = 1 << 20 };
+
+// A user whose pipes hold many pages gets small ones from then on.
+static void check_pipe_size(struct doctor *doctor)
+{
+	int ends[2];
+	char text[SHOW_MAX];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return;
+	const int bytes = fcntl(ends[0], F_GETPIPE_SZ);
+	const bool can_grow = fcntl(ends[0], F_SETPIPE_SZ, LARGE_PIPE_BYTES) >= LARGE_PIPE_BYTES;
+
+	close(ends[0]);
+	close(ends[1]);
+	show_bytes(text, bytes > 0 ? (uint64_t)bytes : 0);
+	if (bytes < USUAL_PIPE_BYTES)
+		doctor_advise(doctor_say(doctor, SEVERITY_WARN, "pipes",
+		                         "a new pipe holds %s only: this user's pipes have more pages than "
+		                         "fs.pipe-user-pages-soft",
+		                         text),
+		              "close pipes, or as root: sysctl fs.pipe-user-pages-soft=0");
+	else if (!can_grow)
+		doctor_advise(doctor_say(doctor, SEVERITY_NOTE, "pipes",
+		                         "a new pipe holds %s, and cannot be made as large as 1m", text),
+		              "as root: sysctl fs.pipe-max-size=1048576");
+	else
+		doctor_say(doctor, SEVERITY_OK, "pipes", "a new pipe holds %s, and can be made larger",
+		           text);
+}
+
 // A limit that the kernel enforces on files and mappings, and so on objects.
 static void check_size_limit(struct doctor *doctor, int resource, const char *subject,
                              const char *what, const char *remedy)
@@ -140,6 +172,7 @@ void doctor_check_machine(struct doctor *doctor)
 	check_proc(doctor);
 	check_pid_namespace(doctor);
 	check_descriptors(doctor);
+	check_pipe_size(doctor);
 	check_size_limit(doctor, RLIMIT_FSIZE, "file-size", "the size of a file, and so of an object,",
 	                 "ulimit -f unlimited; for a service: LimitFSIZE=infinity");
 	check_size_limit(doctor, RLIMIT_AS, "memory", "the address space, and so what can be mapped,",
