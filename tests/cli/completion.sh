@@ -12,24 +12,25 @@ offered() {
 		COMP_WORDS=("$POSTHASTE" "$@")
 		COMP_CWORD=$#
 		_posthaste
-		printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | sort | paste -s -d ' '
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | sort -u | paste -s -d ' '
 }
 
 commands_are_offered_first_and_for_help() {
 	same "recv rm" "$(offered r)"
 	same "demo doctor" "$(offered help d)"
+	same "mk mkfifo" "$(offered mk)"
 }
 
 every_command_is_known() {
 	has "$(ph help)" "  recv "
 	for command in $(ph help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
-		same "$command" "$(offered "$command")"
+		has " $(offered "$command") " " $command "
 	done
 }
 
 every_long_option_is_offered_that_help_names() {
 	has "$(ph help mk)" " --depth"
-	for command in mk rm ls info send recv peek demo bench doctor; do
+	for command in mk rm ls info send recv peek mkfifo cat write tee pipe demo bench doctor; do
 		for option in $(ph help "$command" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
 			has " $(offered "$command" --) " " $option "
 		done
@@ -46,6 +47,25 @@ queues_are_offered_by_name() {
 	same "jobs jokes other" "$(offered rm other "")"
 }
 
+fifos_are_offered_where_they_may_stand() {
+	ph mkfifo "$work/first" "$work/second"
+	touch "$work/file"
+	for command in cat write info rm; do
+		same "$work/first $work/second" "$(offered "$command" "$work/")"
+	done
+	same "$work/second" "$(offered cat "$work/first" "$work/s")"
+	same "$work/file $work/first" "$(offered tee "$work/f")"
+	same "$work/first" "$(offered demo --to "$work/fi")"
+	same "" "$(offered write "$work/first" "$work/")"
+}
+
+programs_are_offered_at_the_ends_of_a_pipe() {
+	same printenv "$(offered pipe printen)"
+	same printenv "$(offered pipe --size 1m seq 5 -- printen)"
+	touch "$work/file"
+	same "$work/file" "$(offered pipe cat "$work/fi")"
+}
+
 nothing_is_offered_where_anything_may_stand() {
 	ph mk jobs
 	same "" "$(offered send jobs "")"
@@ -55,7 +75,7 @@ nothing_is_offered_where_anything_may_stand() {
 }
 
 if ! command -v bash >/dev/null; then
-	echo "0 passed, 0 failed, 5 skipped"
+	echo "0 passed, 0 failed, 7 skipped"
 	exit 0
 fi
 run_tests \
@@ -63,4 +83,6 @@ run_tests \
 	every_command_is_known \
 	every_long_option_is_offered_that_help_names \
 	queues_are_offered_by_name \
+	fifos_are_offered_where_they_may_stand \
+	programs_are_offered_at_the_ends_of_a_pipe \
 	nothing_is_offered_where_anything_may_stand
