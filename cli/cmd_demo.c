@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// cmd_demo.c - posthaste demo: counts the words of files with several processes and two queues, kills
-// one of them in the middle, checks the counts against a plain program, and races the kernel's queues.
+// cmd_demo.c - posthaste demo: counts the words of files with several processes, a pipe and two queues,
+// kills one of them in the middle, checks the counts against a plain program, and races the kernel's
+// queues and pipe. The summary leaves through a FIFO.
 //
 //   demo_corpus.c, demo_cutter.c   which files, and how they are cut into chunks
 //   demo_words.c                   the counting itself
-//   demo_transport.c               the queues, ours and the kernel's
-//   demo_crew.c, demo_worker.c     the processes
+//   demo_transport.c               the queues and pipes, ours and the kernel's
+//   demo_crew.c                    the processes; demo_feed.c, demo_worker.c: what they do
 //   demo_run.c                     one run, as the parent sees it
 //   demo_report.c                  what is printed
+//   demo_publish.c                 by way of a FIFO
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +18,21 @@
 
 #include "cli.h"
 #include "demo_crew.h"
+#include "demo_publish.h"
 #include "demo_report.h"
 #include "doctor.h"
 #include "progress.h"
+#include "ring.h"
 #include "stop.h"
 
 static const struct option options[] = {
-	{"workers", required_argument, NULL, 'w'}, {"keep-going", no_argument, NULL, 'k'},
-	{"no-race", no_argument, NULL, 'R'},       {"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},          {0},
+	{"workers", required_argument, NULL, 'w'},
+	{"keep-going", no_argument, NULL, 'k'},
+	{"no-race", no_argument, NULL, 'R'},
+	{"json", no_argument, NULL, 'j'},
+	{"to", required_argument, NULL, 't'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
 };
 
 enum { DEPTH = 256, KERNEL_DEPTH = 10, MESSAGE_BYTES = 8192, LEAST_MESSAGE_BYTES = 1024 };
@@ -32,6 +40,7 @@ enum { DEPTH = 256, KERNEL_DEPTH = 10, MESSAGE_BYTES = 8192, LEAST_MESSAGE_BYTES
 struct wish {
 	uint64_t workers;
 	bool keep_going, no_race, as_json;
+	const char *fifo; // for the summary; NULL: one is made, and printed from
 };
 
 static void count_plainly(const struct corpus *corpus, struct words *words)
@@ -180,11 +189,14 @@ static int demonstrate(struct demo_report *report, const struct wish *wish)
 		add_racers(report);
 		race(report);
 	}
-	(wish->as_json ? demo_report_json : demo_report_text)(report);
+	const bool published =
+		demo_publish(wish->as_json ? demo_report_json : demo_report_text, report, wish->fifo);
+
 	words_free(&report->main_run.words);
 	if (well && !report->equal)
 		explain_difference(report->corpus);
-	return report->equal && was_recovered(&report->main_run) ? STATUS_DONE : STATUS_REFUSED;
+	return published && report->equal && was_recovered(&report->main_run) ? STATUS_DONE
+	                                                                      : STATUS_REFUSED;
 }
 
 static int choose_workers(const struct wish *wish)
@@ -194,6 +206,17 @@ static int choose_workers(const struct wish *wish)
 	if (wish->workers > 0)
 		return (int)wish->workers;
 	return processors < 3 ? 3 : processors > 8 ? 8 : (int)processors;
+}
+
+// Before anything is counted for nobody.
+static bool is_fifo(const char *path)
+{
+	char file[RING_FILE_MAX];
+
+	if (ring_of_fifo(path, file))
+		return true;
+	cli_fail(STATUS_REFUSED, path, "is no FIFO; make one with: posthaste mkfifo");
+	return false;
 }
 
 static int demo(const struct wish *wish, int count, char **paths)
@@ -234,31 +257,36 @@ static int run(int argc, char **argv)
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":w:kjh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":w:kjt:h", options, NULL)) != -1) {
 		if (opt == 'k')
 			wish.keep_going = true;
 		else if (opt == 'R')
 			wish.no_race = true;
 		else if (opt == 'j')
 			wish.as_json = true;
+		else if (opt == 't')
+			wish.fifo = optarg;
 		else if (opt != 'w')
 			return cli_other_option(opt, argv);
 		else if (!cli_parse_count(optarg, 1, WORKERS_MAX, &wish.workers))
 			return cli_usage_error("--workers %s is not a number from 1 to %d", optarg,
 			                       WORKERS_MAX);
 	}
+	if (wish.fifo && !is_fifo(wish.fifo))
+		return STATUS_REFUSED;
 	return demo(&wish, argc - optind, argv + optind);
 }
 
 const struct command cmd_demo = {
 	.name = "demo",
-	.arguments = "[FILE...] [--workers N] [--keep-going] [--no-race] [--json]",
+	.arguments = "[FILE...] [--workers N] [--keep-going] [--no-race] [--json] [--to FIFO]",
 	.summary = "Count words with several processes, kill one, and account for everything.",
 	.help =
 		"  -w, --workers N    processes that count (default: one a processor, 3 to 8)\n"
 		"  -k, --keep-going   leave out files that cannot be read\n"
-		"      --no-race      do not run on the kernel's queues as well\n"
-		"  -j, --json         one JSON object\n\n"
+		"      --no-race      do not run on the kernel's queues and pipe as well\n"
+		"  -j, --json         one JSON object\n"
+		"  -t, --to FIFO      write the summary there, for: posthaste cat FIFO\n\n"
 		"FILE may be a directory. Without any: the project's own tree if run in it, and texts\n"
 		"that are on any machine. Status 1 if the counts differ from a plain sequential count,\n"
 		"or anything was lost.\n",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // demo_crew.c - starts the processes of a run and ends them. They die with the parent, whatever ends
-// it, and the queues have no names: nothing can stay behind.
+// it, and the queues and the pipe have no
+// names: nothing can stay behind.
 #include "demo_crew.h"
 
 #include <errno.h>
@@ -14,12 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <posthaste/pipe.h>
+
 #include "memory.h"
 
 enum { HOME_PATIENCE_MS = 10000 };
 
 // A child in the parent's place: no handlers of his, and no life after him.
-static pid_t start_process(void)
+pid_t crew_fork(void)
 {
 	const pid_t parent = getpid();
 
@@ -37,23 +40,45 @@ static pid_t start_process(void)
 	return pid;
 }
 
+static void close_feed(struct crew *crew)
+{
+	for (int i = 0; i < 2; i++) {
+		if (crew->feed[i] >= 0)
+			ph_close(crew->feed[i]);
+		crew->feed[i] = -1;
+	}
+}
+
+static int start_worker(struct crew *crew, int i)
+{
+	const pid_t pid = crew_fork();
+
+	if (pid == 0) {
+		close_feed(crew);
+		crew_work(crew, (uint32_t)i);
+	}
+	crew->worker[i] = pid > 0 ? pid : 0;
+	return pid > 0 ? 0 : errno;
+}
+
 static int start_processes(struct crew *crew)
 {
-	crew->reader = start_process();
+	int err = 0;
+
+	crew->reader = crew_fork();
 	if (crew->reader == 0)
 		crew_read(crew);
 	if (crew->reader < 0)
 		return errno;
-	for (int i = 0; i < crew->workers; i++) {
-		const pid_t pid = start_process();
-
-		if (pid == 0)
-			crew_work(crew, (uint32_t)i);
-		if (pid < 0)
-			return errno;
-		crew->worker[i] = pid;
-	}
-	return 0;
+	crew->sorter = crew_fork();
+	if (crew->sorter == 0)
+		crew_sort(crew);
+	if (crew->sorter < 0)
+		return errno;
+	for (int i = 0; i < crew->workers && err == 0; i++)
+		err = start_worker(crew, i);
+	close_feed(crew);
+	return err;
 }
 
 static int open_channels(struct crew *crew, long depth, long message_bytes)
@@ -67,6 +92,10 @@ static int open_channels(struct crew *crew, long depth, long message_bytes)
 		return err;
 	snprintf(name, sizeof name, "/posthaste-demo-%ld-results", (long)getpid());
 	err = crew->transport->open(&crew->results, name, depth, message_bytes);
+	if (err == 0 && crew->transport->pipe(crew->feed) != 0) {
+		err = errno;
+		crew->transport->close(&crew->results);
+	}
 	if (err != 0)
 		crew->transport->close(&crew->jobs);
 	return err;
@@ -74,7 +103,8 @@ static int open_channels(struct crew *crew, long depth, long message_bytes)
 
 int crew_start(struct crew *crew, long depth, long message_bytes)
 {
-	crew->reader = 0;
+	crew->reader = crew->sorter = 0;
+	crew->feed[0] = crew->feed[1] = -1;
 	memset(crew->worker, 0, sizeof crew->worker);
 	int err = open_channels(crew, depth, message_bytes);
 
@@ -127,12 +157,14 @@ static void wait_or_kill(pid_t *pid, int *patience_ms)
 static void end_processes(struct crew *crew, int patience_ms)
 {
 	wait_or_kill(&crew->reader, &patience_ms);
+	wait_or_kill(&crew->sorter, &patience_ms);
 	for (int i = 0; i < crew->workers; i++)
 		wait_or_kill(&crew->worker[i], &patience_ms);
 }
 
 static void release(struct crew *crew)
 {
+	close_feed(crew);
 	munmap(crew->office, sizeof *crew->office);
 	crew->transport->close(&crew->jobs);
 	crew->transport->close(&crew->results);

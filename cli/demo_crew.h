@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// demo_crew.h - the processes of one run: a reader that queues chunks, workers that count their words,
-// and the messages between them and the parent.
+// demo_crew.h - the processes of one run: a reader that cuts chunks, a sorter that queues them, workers
+// that count their words, and what goes between them and the parent.
 //
-//   reader --- jobs: struct job + text, by priority ---> workers
+//   reader --- feed, a pipe: chunks as they are cut ----> sorter
+//   sorter --- jobs: struct job + text, by priority ----> workers
 //   workers --- results: struct result + counts -------> parent
 #ifndef DEMO_CREW_H
 #define DEMO_CREW_H
@@ -45,15 +46,17 @@ struct office {
 	_Atomic int
 		halt; // 1 = the next worker who is in the middle of a chunk takes this and stops there
 	struct desk desk[WORKERS_MAX];
+	_Atomic uint64_t fed, fed_by_ring; // bytes through the pipe, and of these through its ring
 };
 
 struct crew {
 	const struct transport *transport;
 	const struct corpus *corpus;
 	struct channel jobs, results;
+	int feed[2]; // -1 = not open here
 	struct office *office;
-	bool halt_at_once;                 // the first worker that is at work is to stop
-	pid_t reader, worker[WORKERS_MAX]; // 0 = ended
+	bool halt_at_once;                         // the first worker that is at work is to stop
+	pid_t reader, sorter, worker[WORKERS_MAX]; // 0 = ended
 	int workers;
 };
 
@@ -70,8 +73,13 @@ int crew_send_job(struct crew *crew, const struct chunk *chunk, char *message, i
 // Merges a result's counts; false if it is not well formed.
 bool crew_merge(struct words *words, const struct delivery *delivery);
 
-// The bodies of the processes (demo_worker.c). They do not return.
+// A process that ends with its parent, whatever ends that, and has the usual signals: as fork.
+pid_t crew_fork(void);
+
+// The bodies of the processes (demo_feed.c, demo_worker.c). They do not return.
 _Noreturn void crew_read(struct crew *crew);
+_Noreturn void crew_sort(struct crew *crew);
 _Noreturn void crew_work(struct crew *crew, uint32_t worker);
+_Noreturn void crew_give_up(const char *who, int err);
 
 #endif

@@ -10,65 +10,79 @@
 #include "show.h"
 #include "table.h"
 
-static void print_counts(const struct demo_report *report)
+static void print_counts(const struct demo_report *report, FILE *out)
 {
 	const struct words *words = &report->main_run.words;
 	const struct word *top[TOP_WORDS];
 	char text[SHOW_MAX], other[SHOW_MAX];
 	const size_t n = words_top(words, top, TOP_WORDS);
 
-	printf("words       %s, %s different\n", show_count(text, words->total),
-	       show_count(other, words->used));
-	printf("top         ");
+	fprintf(out, "words       %s, %s different\n", show_count(text, words->total),
+	        show_count(other, words->used));
+	fprintf(out, "top         ");
 	for (size_t i = 0; i < n; i++)
-		printf("%s%.*s %s", i ? ", " : "", (int)top[i]->length, words->arena + top[i]->at,
-		       show_count(text, top[i]->count));
-	printf("\ncheck       %s\n", report->equal ? "equal to a plain sequential count, word for word"
-	                                           : "DIFFERS from a plain sequential count");
+		fprintf(out, "%s%.*s %s", i ? ", " : "", (int)top[i]->length, words->arena + top[i]->at,
+		        show_count(text, top[i]->count));
+	fprintf(out, "\ncheck       %s\n",
+	        report->equal ? "equal to a plain sequential count, word for word"
+	                      : "DIFFERS from a plain sequential count");
 }
 
-static void print_kill(const struct demo_outcome *outcome)
+static void print_feed(const struct demo_outcome *outcome, FILE *out)
+{
+	char all[SHOW_MAX], ring[SHOW_MAX];
+
+	fprintf(out, "feed        %s bytes through the pipe, %s of them through shared memory\n",
+	        show_count(all, outcome->fed), show_count(ring, outcome->fed_by_ring));
+}
+
+static void print_kill(const struct demo_outcome *outcome, FILE *out)
 {
 	const struct accident *accident = &outcome->accident;
 
 	if (!accident->happened) {
-		printf("accident    none: too little text, or too few workers, to kill one at work\n");
+		fprintf(out,
+		        "accident    none: too little text, or too few workers, to kill one at work\n");
 		return;
 	}
-	printf("accident    worker %d (pid %d) killed by SIGKILL at %.0f %%, while it counted chunk "
-	       "%" PRIu32 "\n",
-	       accident->worker, accident->pid, accident->at * 100, accident->chunk);
+	fprintf(out,
+	        "accident    worker %d (pid %d) killed by SIGKILL at %.0f %%, while it counted chunk "
+	        "%" PRIu32 "\n",
+	        accident->worker, accident->pid, accident->at * 100, accident->chunk);
 	if (accident->recovered)
-		printf("recovery    chunk %" PRIu32
-		       " went back to the queue by itself; worker %d counted it, "
-		       "%.1f ms after the kill\n",
-		       accident->chunk, accident->recovered_by, accident->recovery_ms);
+		fprintf(out,
+		        "recovery    chunk %" PRIu32
+		        " went back to the queue by itself; worker %d counted it, "
+		        "%.1f ms after the kill\n",
+		        accident->chunk, accident->recovered_by, accident->recovery_ms);
 	else
-		printf("recovery    NONE: chunk %" PRIu32 " was lost\n", accident->chunk);
+		fprintf(out, "recovery    NONE: chunk %" PRIu32 " was lost\n", accident->chunk);
 }
 
-static void print_account(const struct demo_outcome *outcome)
+static void print_account(const struct demo_outcome *outcome, FILE *out)
 {
 	char queued[SHOW_MAX], counted[SHOW_MAX];
 
-	printf("account     %s chunks queued, %s counted once each, %d delivered again, %" PRIu32
-	       " double results dropped, %" PRIu32 " lost\n",
-	       show_count(queued, outcome->chunks), show_count(counted, outcome->counted),
-	       outcome->accident.recovered ? 1 : 0, outcome->duplicates,
-	       outcome->chunks - outcome->counted);
+	fprintf(out,
+	        "account     %s chunks queued, %s counted once each, %d delivered again, %" PRIu32
+	        " double results dropped, %" PRIu32 " lost\n",
+	        show_count(queued, outcome->chunks), show_count(counted, outcome->counted),
+	        outcome->accident.recovered ? 1 : 0, outcome->duplicates,
+	        outcome->chunks - outcome->counted);
 }
 
-static void print_kernel(const struct demo_report *report)
+static void print_kernel(const struct demo_report *report, FILE *out)
 {
 	const struct demo_outcome *outcome = &report->kernel_run;
 	const struct accident *accident = &outcome->accident;
 
 	if (!report->kernel_ran || !accident->happened)
 		return;
-	printf("kernel's    the same accident on the kernel's queues: chunk %" PRIu32
-	       " was gone; the parent "
-	       "missed it, queued %" PRIu32 " again, and had it after %.0f ms\n",
-	       accident->chunk, outcome->requeued, accident->recovery_ms);
+	fprintf(out,
+	        "kernel's    the same accident on the kernel's queues: chunk %" PRIu32
+	        " was gone; the parent "
+	        "missed it, queued %" PRIu32 " again, and had it after %.0f ms\n",
+	        accident->chunk, outcome->requeued, accident->recovery_ms);
 }
 
 // The kernel's run of the same message size, or NULL.
@@ -125,7 +139,7 @@ static bool is_first_failure(const struct demo_report *report, size_t i)
 	return !report->racer[i].ran;
 }
 
-static void print_race(const struct demo_report *report)
+static void print_race(const struct demo_report *report, FILE *out)
 {
 	struct table table;
 
@@ -133,34 +147,38 @@ static void print_race(const struct demo_report *report)
 	for (size_t i = 0; i < report->racers; i++)
 		if (report->racer[i].ran)
 			add_race_row(&table, report, &report->racer[i]);
-	table_end(&table, stdout);
+	table_end(&table, out);
 	for (size_t i = 0; i < report->racers; i++)
 		if (is_first_failure(report, i))
-			printf("%s did not run: %s\n", report->racer[i].transport->name,
-			       report->racer[i].trouble);
+			fprintf(out, "%s did not run: %s\n", report->racer[i].transport->name,
+			        report->racer[i].trouble);
 }
 
-void demo_report_text(const struct demo_report *report)
+void demo_report_text(const struct demo_report *report, FILE *out)
 {
 	char bytes[SHOW_MAX], files[SHOW_MAX], message[SHOW_MAX];
 
-	printf("corpus      %s in %s files\n", show_bytes(bytes, report->corpus->bytes),
-	       show_count(files, report->corpus->count));
-	printf("processes   1 reader, %d workers, 1 parent; 2 queues of %ld messages of %s\n",
-	       report->plan.workers, report->plan.depth,
-	       show_bytes(message, (uint64_t)report->plan.message_bytes));
+	fprintf(out, "corpus      %s in %s files\n", show_bytes(bytes, report->corpus->bytes),
+	        show_count(files, report->corpus->count));
+	fprintf(
+		out,
+		"processes   1 reader, 1 sorter, %d workers, 1 parent; 1 pipe, 2 queues of %ld messages "
+		"of %s\n",
+		report->plan.workers, report->plan.depth,
+		show_bytes(message, (uint64_t)report->plan.message_bytes));
 	if (*report->main_run.trouble) {
-		printf("FAILED      %s\n", report->main_run.trouble);
-		print_account(&report->main_run);
+		fprintf(out, "FAILED      %s\n", report->main_run.trouble);
+		print_account(&report->main_run, out);
 		return;
 	}
-	print_counts(report);
-	print_kill(&report->main_run);
-	print_account(&report->main_run);
-	print_kernel(report);
+	print_counts(report, out);
+	print_feed(&report->main_run, out);
+	print_kill(&report->main_run, out);
+	print_account(&report->main_run, out);
+	print_kernel(report, out);
 	if (report->racers > 0) {
-		putchar('\n');
-		print_race(report);
+		fputc('\n', out);
+		print_race(report, out);
 	}
 }
 
@@ -191,6 +209,8 @@ static void json_run(struct json *json, const char *key, const struct demo_outco
 	json_unsigned(json, "duplicates", outcome->duplicates);
 	json_unsigned(json, "requeued", outcome->requeued);
 	json_unsigned(json, "lost", outcome->chunks - outcome->counted);
+	json_unsigned(json, "fed_bytes", outcome->fed);
+	json_unsigned(json, "fed_by_ring", outcome->fed_by_ring);
 	json_bool(json, "killed", accident->happened);
 	if (accident->happened) {
 		json_signed(json, "killed_pid", accident->pid);
@@ -227,9 +247,9 @@ static void json_race(struct json *json, const struct demo_report *report)
 	json_close(json, ']');
 }
 
-void demo_report_json(const struct demo_report *report)
+void demo_report_json(const struct demo_report *report, FILE *out)
 {
-	struct json json = {.out = stdout};
+	struct json json = {.out = out};
 
 	json_open(&json, NULL, '{');
 	json_unsigned(&json, "files", report->corpus->count);
@@ -242,5 +262,5 @@ void demo_report_json(const struct demo_report *report)
 		json_run(&json, "kernel", &report->kernel_run);
 	json_race(&json, report);
 	json_close(&json, '}');
-	putchar('\n');
+	fputc('\n', out);
 }

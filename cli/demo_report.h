@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "demo_corpus.h"
 #include "demo_run.h"
@@ -35,7 +36,7 @@ struct demo_report {
 	size_t racers;
 };
 
-void demo_report_text(const struct demo_report *report);
-void demo_report_json(const struct demo_report *report);
+void demo_report_text(const struct demo_report *report, FILE *out);
+void demo_report_json(const struct demo_report *report, FILE *out);
 
 #endif

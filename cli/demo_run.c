@@ -178,17 +178,27 @@ static int requeue_missing(struct run *run)
 	return err == ETIMEDOUT ? 0 : err; // the rest at the next silence
 }
 
+// Or is still at it.
+static bool ended_well(pid_t *pid)
+{
+	int status;
+
+	if (*pid <= 0 || waitpid(*pid, &status, WNOHANG) != *pid)
+		return true;
+	*pid = 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 // A process that ended before the work was done has failed, unless we killed it.
 static bool crew_is_well(struct run *run)
 {
 	struct crew *crew = &run->crew;
 	int status;
 
-	if (crew->reader > 0 && waitpid(crew->reader, &status, WNOHANG) == crew->reader) {
-		crew->reader = 0;
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-			return fail(run, "the reader ended early", 0);
-	}
+	if (!ended_well(&crew->reader))
+		return fail(run, "the reader ended early", 0);
+	if (!ended_well(&crew->sorter))
+		return fail(run, "the sorter ended early", 0);
 	for (int i = 0; i < crew->workers; i++) {
 		if (crew->worker[i] <= 0 || waitpid(crew->worker[i], &status, WNOHANG) <= 0)
 			continue;
@@ -298,10 +308,12 @@ bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 	if (err == EMFILE && plan->transport == &transport_kernel)
 		return fail(&run, "more than the kernel grants this user; raise it with: ulimit -q", 0);
 	if (err != 0)
-		return fail(&run, "queues or processes cannot be made", err);
+		return fail(&run, "queues, pipe or processes cannot be made", err);
 	const bool well = collect(&run);
 
 	outcome->seconds = now_seconds() - run.started;
+	outcome->fed = run.crew.office->fed;
+	outcome->fed_by_ring = run.crew.office->fed_by_ring;
 	(well ? crew_finish : crew_end)(&run.crew);
 	read_usage(&outcome->cpu_seconds, &outcome->switches);
 	outcome->cpu_seconds -= cpu_before;

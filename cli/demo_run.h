@@ -35,11 +35,12 @@ struct accident {
 struct demo_outcome {
 	char trouble[200]; // why the run failed; empty if it did not
 	struct words words;
-	uint32_t chunks;     // queued by the reader
-	uint32_t counted;    // of these, counted; each once
-	uint32_t duplicates; // results of chunks that had been counted already: dropped
-	uint32_t requeued;   // chunks the parent had to queue again itself
-	uint64_t bytes;      // of text counted
+	uint32_t chunks;           // queued by the sorter
+	uint32_t counted;          // of these, counted; each once
+	uint32_t duplicates;       // results of chunks that had been counted already: dropped
+	uint32_t requeued;         // chunks the parent had to queue again itself
+	uint64_t bytes;            // of text counted
+	uint64_t fed, fed_by_ring; // bytes through the pipe, and of these through its ring
 	double seconds, cpu_seconds;
 	uint64_t switches; // context switches of all processes
 	struct accident accident;

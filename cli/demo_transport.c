@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <posthaste/pipe.h>
 
 #include "memory.h"
 
@@ -122,6 +125,9 @@ const struct transport transport_posthaste = {
 	.send = posthaste_send,
 	.take = posthaste_take,
 	.done = posthaste_done,
+	.pipe = ph_pipe,
+	.read = ph_read,
+	.write = ph_write,
 };
 
 const struct transport transport_kernel = {
@@ -132,4 +138,7 @@ const struct transport transport_kernel = {
 	.send = kernel_send,
 	.take = kernel_take,
 	.done = kernel_done,
+	.pipe = pipe,
+	.read = read,
+	.write = write,
 };

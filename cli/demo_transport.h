@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// demo_transport.h - what the demo asks of a queue, behind pointers, so that one program runs on this
-// library's queues and on the kernel's.
+// demo_transport.h - what the demo asks of queues and pipes, behind pointers, so that one program runs
+// on this library's and on the kernel's.
 //
 // A channel is made by the parent and loses its name at once: its processes inherit the descriptor,
 // and nothing stays behind however they end.
@@ -11,6 +11,7 @@
 #include <mqueue.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <posthaste/mqueue.h>
 
@@ -37,6 +38,10 @@ struct transport {
 	            int timeout_ms);
 	int (*take)(struct channel *channel, struct delivery *delivery, int timeout_ms);
 	int (*done)(struct channel *channel, struct delivery *delivery);
+	// As POSIX has them.
+	int (*pipe)(int ends[2]);
+	ssize_t (*read)(int fd, void *buffer, size_t size);
+	ssize_t (*write)(int fd, const void *data, size_t size);
 };
 
 extern const struct transport transport_posthaste, transport_kernel;

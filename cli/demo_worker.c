@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// demo_worker.c - what the reader and the workers do, and how counts travel in a message.
+// demo_worker.c - what the workers do, and how counts travel in a message.
 //
 // A worker finishes a chunk in this order: count, send the result, let go of the chunk. Killed before
 // the last step it leaves a chunk that is counted again, so a chunk may be counted twice and is never
@@ -70,30 +70,10 @@ int crew_send_job(struct crew *crew, const struct chunk *chunk, char *message, i
 	                             timeout_ms);
 }
 
-_Noreturn static void give_up(const char *who, int err)
+_Noreturn void crew_give_up(const char *who, int err)
 {
 	cli_fail(STATUS_REFUSED, who, "%s; the run is given up", strerror(err));
 	_exit(STATUS_REFUSED);
-}
-
-_Noreturn void crew_read(struct crew *crew)
-{
-	char *message = memory_zeroed(crew->jobs.size, 1);
-	struct cutter cutter;
-	struct chunk chunk;
-	int err = 0;
-
-	cutter_begin(&cutter, crew->corpus, crew_chunk_limit(crew->jobs.size));
-	while (err == 0 && cutter_next(&cutter, &chunk))
-		err = crew_send_job(crew, &chunk, message, PEER_PATIENCE_MS);
-	const struct result end = {.kind = RESULT_ALL_QUEUED, .id = cutter.next_id};
-
-	if (err == 0)
-		err = crew->transport->send(&crew->results, (const char *)&end, sizeof end, 1,
-		                            PEER_PATIENCE_MS);
-	if (err != 0)
-		give_up("reader", err);
-	_exit(STATUS_DONE);
 }
 
 struct workplace {
@@ -148,6 +128,6 @@ _Noreturn void crew_work(struct crew *crew, uint32_t worker)
 			err = crew->transport->done(&crew->jobs, &delivery);
 	} while (err == 0 && head.id != JOB_STOP);
 	if (err != 0)
-		give_up("worker", err);
+		crew_give_up("worker", err);
 	_exit(STATUS_DONE);
 }

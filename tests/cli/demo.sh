@@ -4,6 +4,13 @@
 # stays behind.
 . "$(dirname "$0")/common"
 
+# Where the FIFO of the summary is made.
+use_place() {
+	TMPDIR=$work/tmp
+	export TMPDIR
+	mkdir "$TMPDIR"
+}
+
 # About 4 MB of words.
 make_text() {
 	seq 1 2 1200000 | awk '{ printf "w%d %s", $1 % 977, NR % 9 ? "the " : "\n" }' >"$1"
@@ -11,9 +18,11 @@ make_text() {
 
 nothing_left() {
 	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A "$TMPDIR")"
 }
 
 the_counts_are_those_of_other_tools() {
+	use_place
 	make_text "$work/text"
 	ph demo --no-race --json "$work/text" >"$work/got"
 	has "$(cat "$work/got")" "\"words\":$(wc -w <"$work/text"),"
@@ -69,6 +78,38 @@ what_cannot_be_read_is_refused_or_left_out_as_told() {
 	fails 1 demo --no-race /dev/null
 }
 
+everything_goes_through_the_pipe() {
+	make_text "$work/text"
+	ph demo --no-race --json "$work/text" >"$work/got"
+	fed=$(sed 's/.*"fed_bytes":\([0-9]*\).*/\1/' "$work/got")
+	[ "$fed" -gt "$(wc -c <"$work/text")" ] || complain "$fed bytes were fed"
+}
+
+the_summary_goes_where_it_is_told() {
+	make_text "$work/text"
+	ph mkfifo "$work/f"
+	"$POSTHASTE" cat "$work/f" >"$work/got" &
+	same "" "$(ph demo --no-race --to "$work/f" "$work/text")"
+	wait $!
+	has "$(cat "$work/got")" "equal to a plain sequential count"
+	fails 1 demo --no-race --to "$work/text" "$work/text"
+	has "$error" "is no FIFO"
+}
+
+a_summary_that_cannot_be_printed_is_a_failure() {
+	[ -w /dev/full ] || return 0
+	use_place
+	make_text "$work/text"
+	status=0
+	ph demo --no-race "$work/text" >/dev/full 2>"$work/err" || status=$?
+	same 1 "$status"
+	has "$(cat "$work/err")" "stdout: no space left"
+	nothing_left
+	rmdir "$TMPDIR"
+	has "$(ph demo --no-race "$work/text" 2>"$work/err")" "equal to a plain"
+	has "$(cat "$work/err")" "TMPDIR"
+}
+
 no_text_is_refused() {
 	: >"$work/empty"
 	fails 1 demo "$work/empty"
@@ -96,11 +137,12 @@ the_race_names_both_and_the_kernel_may_be_missing() {
 }
 
 an_interrupted_demo_ends_its_processes() {
+	use_place
 	make_text "$work/text"
 	set -- $(yes "$work/text" | head -n 40)
 	"$POSTHASTE" demo --workers 3 "$@" >"$work/got" 2>&1 &
 	pid=$!
-	eventually has_children "$pid" 4
+	eventually has_children "$pid" 5
 	children=$(children_of "$pid")
 	kill -TERM "$pid"
 	status=0
@@ -109,6 +151,7 @@ an_interrupted_demo_ends_its_processes() {
 	for child in $children; do
 		eventually ended "$child"
 	done
+	ph rm --leftovers >/dev/null # the ring of those who were killed
 	nothing_left
 }
 
@@ -126,6 +169,9 @@ run_tests \
 	the_text_tells_the_same \
 	odd_files_are_counted_right \
 	what_cannot_be_read_is_refused_or_left_out_as_told \
+	everything_goes_through_the_pipe \
+	the_summary_goes_where_it_is_told \
+	a_summary_that_cannot_be_printed_is_a_failure \
 	no_text_is_refused \
 	even_the_only_chunk_survives_its_worker \
 	one_worker_does_it_alone \
