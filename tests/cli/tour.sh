@@ -89,6 +89,25 @@ loop_prints_what_comes_until_its_input_ends() {
 	same "" "$(ls -A "$POSTHASTE_DIR")"
 }
 
+pipe_adds_up_what_its_child_reads() {
+	compile pipe
+	same "the sum is 5000050000" "$("$work/pipe")"
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
+fifo_passes_a_line_on_to_any_program() {
+	compile fifo
+	"$work/fifo" "$work/name" "good morning" &
+	eventually test -p "$work/name"
+	same "good morning" "$("$work/fifo" "$work/name")"
+	wait $!
+	"$work/fifo" "$work/name" "to a stranger" &
+	same "to a stranger" "$(cat "$work/name")"
+	wait $!
+	echo "from a stranger" >"$work/name" &
+	same "from a stranger" "$("$work/fifo" "$work/name")"
+}
+
 posix_moves_over_unchanged() {
 	compile posix -include posthaste/posix.h
 	has "$("$work/posix")" "20000 round trips"
@@ -99,4 +118,6 @@ run_tests \
 	hello_passes_a_message_on \
 	pool_adds_up_although_a_worker_is_killed \
 	loop_prints_what_comes_until_its_input_ends \
+	pipe_adds_up_what_its_child_reads \
+	fifo_passes_a_line_on_to_any_program \
 	posix_moves_over_unchanged
