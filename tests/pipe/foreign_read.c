@@ -170,6 +170,33 @@ TEST(program_reads_the_rest_after_a_header_was_read)
 		hand_over(starters[round % 3], "stranger", 1 + mix(round) % 20000, MIB / 2, 1 + round * 50);
 }
 
+// The parent reads a header and is busy for so long that the writer has filled whatever there is to fill.
+TEST(program_reads_the_rest_that_has_filled_the_pipe_meanwhile)
+{
+	static starter *const starters[] = {by_fork_and_exec, by_vfork_and_exec, by_posix_spawn};
+
+	for (unsigned round = 0; round < 12; round++) {
+		struct ends e = make_pipe();
+		struct party p = {.ends = e, .until = make_until(), .most = 1 + round * 400};
+		pid_t w = test_fork(be_endless_writer, &p);
+		uint64_t at = mix(round) % 3000;
+
+		CHECK_OK(close(e.w));
+		if (round % 2)
+			at = read_pattern_until_warm(e.r, 0);
+		else
+			read_pattern(e.r, 0, at);
+		test_wait_asleep(w);
+		atomic_store(p.until, at + MIB);
+		char *const argv[] = {(char *)program("stranger"), "match", text_of("%llu", (long long)at),
+		                      text_of("%llu", (long long)(at + MIB)), NULL};
+		pid_t pid = starters[round % 3](e.r, argv);
+		CHECK_OK(close(e.r));
+		test_join(w);
+		test_join(pid);
+	}
+}
+
 // What was written before the program starts, and by somebody who is gone by then.
 TEST(program_reads_the_rest_that_a_finished_writer_left)
 {
