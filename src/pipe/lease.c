@@ -125,7 +125,6 @@ int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving
 	b->p = p;
 	b->fd = fd;
 	b->c = phi_pipe_control(p);
-	b->wake = false;
 	phi_enter(&b->r);
 	phi_enter(&b->w);
 	if (leaving)
@@ -154,31 +153,29 @@ void phi_pipe_unlock_both(struct pipe_both *b)
 {
 	phi_lock_drop(&b->w, &b->c->write);
 	phi_lock_drop(&b->r, &b->c->read);
-	if (b->wake)
-		phi_wake(&b->c->room_event, INT_MAX);
 	phi_leave(&b->r);
 }
 
 // ---- the end of a lease ----
 
-// Under W. Sleeping writers shall find that there is no lease; their sleep ends with the bump, or, if
-// this thread dies before it has woken them, by `pending`.
+// Under W. Sleeping writers wait on the lease and the event: who has not gone to sleep yet finds the one
+// changed; who sleeps is woken by the other, or, if this thread dies before, by `pending`. All within W,
+// so that nobody takes a new lease, which would make `pending` silent.
 static void end_lease(struct phi_hold *w, struct pipe_control *c)
 {
 	phi_lock_to_duty(w, &c->write, &c->lease);
-	phi_bump(&c->room_event);
-	store_relaxed_u32(&c->tx_asleep, 0);
 	store_relaxed_u32(&c->seal_wanted, 0);
-	store_release_u32(&c->lease, 0); // PIPE_LEASE
+	uint32_t was = exchange_acq_rel_u32(&c->lease, 0); // PIPE_LEASE
+	if ((was & LEASE_WAITERS) || load_relaxed_u32(&c->tx_asleep) != 0)
+		phi_ring(&c->room_event, INT_MAX);
 }
 
 static void end_lease_of_both(struct pipe_both *b)
 {
-	uint32_t lease = load_relaxed_u32(&b->c->lease);
-	if (lease == 0)
+	if (load_relaxed_u32(&b->c->lease) == 0)
 		return;
-	b->wake |= load_relaxed_u32(&b->c->tx_asleep) != 0 || (lease & LEASE_WAITERS) != 0;
 	end_lease(&b->w, b->c);
+	store_relaxed_u32(&b->c->tx_asleep, 0);
 }
 
 static void raise_flags(struct pipe_control *c, uint32_t flags)
@@ -199,12 +196,9 @@ void phi_pipe_seal(struct pipe *p, uint32_t flags)
 		return;
 	}
 	raise_flags(c, flags);
-	bool leased = phi_pipe_leased(load_relaxed_u32(&c->lease));
-	if (leased)
+	if (phi_pipe_leased(load_relaxed_u32(&c->lease)))
 		end_lease(&w, c);
 	phi_lock_drop(&w, &c->write);
-	if (leased)
-		phi_wake(&c->room_event, INT_MAX);
 	phi_leave(&w);
 }
 
@@ -365,7 +359,7 @@ static void flush(struct pipe_both *b)
 		return;
 	int end = b->fd;
 	b->fd = both;
-	b->wake |= load_relaxed_u32(&c->lease) != 0;
+	end_lease_of_both(b);
 	store_release_u32(&c->lease, PIPE_FLUSHING); // PIPE_LEASE
 	fence_seq_cst();                             // PIPE_GOERS
 	if (drain_until_quiet(b))

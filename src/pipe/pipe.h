@@ -143,8 +143,7 @@ struct pipe_both {
 	struct phi_self self; // of a vfork child
 	struct pipe *p;
 	struct pipe_control *c;
-	int fd;    // any end, to ask the kernel by
-	bool wake; // writers sleep, and may go on
+	int fd; // any end, to ask the kernel by
 };
 
 // The read lock: 0, -EDEADLK. `fd` is any end.

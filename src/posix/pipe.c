@@ -6,6 +6,7 @@
 
 #include "pipe/pipe.h"
 #include "posix/poll.h"
+#include "posix/process.h"
 #include "posix/syscall.h"
 #include "posthaste/mqueue.h"
 
@@ -22,6 +23,7 @@ static struct pipe_end *take_in(int fd, const char *name, bool made)
 {
 	int state;
 	int saved = errno;
+	phi_process_hooks = 1;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	struct pipe_end *e = phi_pipe_adopt(fd, name, made);
 	if (e != NULL)

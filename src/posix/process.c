@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+//
+// The library's own close, dup2, dup3, close_range, closefrom and exec: each tells the pipes what is about
+// to happen to their descriptors, and goes on as libc's (shared/next.c has the rest of them). They are
+// here because what a process promises a pipe (docs/pipe.md, "The lease") must end before another
+// program has the descriptor, and a number that is closed and used again must not lead to the old pipe.
+#undef _FORTIFY_SOURCE
+#include "core/handle.h"
+#include "pipe/pipe.h"
+#include "posix/process.h"
+#include "posix/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+// Weak, for the reason told in poll.c.
+#define PUBLIC __attribute__((weak, visibility("default")))
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+extern char **environ;
+
+int phi_process_hooks; // referred to by the facade, so that a static program gets this file
+
+__attribute__((destructor)) static void at_exit(void)
+{
+	phi_pipe_exit();
+}
+
+// ---- descriptors ----
+
+PUBLIC int close(int fd)
+{
+	phi_pipe_release(fd);
+	return (int)phi_enter_kernel(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+PUBLIC int dup3(int fd, int to, int flags)
+{
+	if (fd != to && (flags & ~O_CLOEXEC) == 0 && fcntl(fd, F_GETFD) >= 0)
+		phi_pipe_release(to);
+	return (int)syscall(SYS_dup3, fd, to, flags);
+}
+
+PUBLIC int dup2(int fd, int to)
+{
+	if (fd == to)
+		return fcntl(fd, F_GETFD) < 0 ? -1 : to;
+	return dup3(fd, to, 0);
+}
+
+static void release_range(unsigned first, unsigned last)
+{
+	unsigned most = PHI_FD_BLOCKS * PHI_FD_BLOCK;
+	if (load_relaxed_u32(&phi_handle_count) == 0)
+		return;
+	for (unsigned fd = first; fd <= last && fd < most; fd++) {
+		if (phi_fd_table[fd / PHI_FD_BLOCK] == 0)
+			fd |= PHI_FD_BLOCK - 1; // nothing known of the whole block
+		else
+			phi_pipe_release((int)fd);
+	}
+}
+
+PUBLIC int close_range(unsigned first, unsigned last, int flags)
+{
+	if (flags == 0 && first <= last)
+		release_range(first, last);
+	return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+PUBLIC void closefrom(int first)
+{
+	if (first < 0)
+		first = 0;
+	if (close_range((unsigned)first, ~0U, 0) == 0)
+		return;
+	long most = sysconf(_SC_OPEN_MAX);
+	for (int fd = first; fd < most; fd++)
+		close(fd);
+}
+
+// ---- another program ----
+
+PUBLIC int execve(const char *path, char *const argv[], char *const envp[])
+{
+	phi_pipe_leaving(false);
+	return (int)syscall(SYS_execve, path, argv, envp);
+}
+
+PUBLIC int execv(const char *path, char *const argv[])
+{
+	return execve(path, argv, environ);
+}
+
+PUBLIC int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	phi_pipe_leaving(false);
+	long r = syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH);
+	if (r < 0 && errno == ENOSYS) {
+		char path[32];
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		r = syscall(SYS_execve, path, argv, envp);
+	}
+	return (int)r;
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+//
+// Learning what a process does to its descriptors. See process.c.
+#ifndef PHI_POSIX_PROCESS_H
+#define PHI_POSIX_PROCESS_H
+
+extern int phi_process_hooks;
+
+#endif
