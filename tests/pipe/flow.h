@@ -271,6 +271,7 @@ static inline void be_raw_record_writer(void *arg)
 
 	CHECK_OK(close(p->ends.r));
 	CHECK(write_records(raw_write, p->ends.w, p->shape, p->writer, p->count));
+	CHECK_OK(close(p->ends.w));
 }
 
 // Reads everything: for the only reader.

@@ -86,6 +86,7 @@ static void write_until_epipe(void *arg)
 	} while (ph_write(h->ends.w, buf, sizeof(buf)) == sizeof(buf) && !closed);
 	CHECK_EQ(errno, EPIPE);
 	CHECK_ERR(ph_write(h->ends.w, buf, 1), EPIPE);
+	CHECK_OK(ph_close(h->ends.w));
 }
 
 TEST(epipe_comes_with_any_close_of_the_reader_in_full_flow)

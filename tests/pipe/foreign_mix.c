@@ -21,6 +21,7 @@ static void print_on_standard_output(void *arg)
 		CHECK_EQ(fflush(stdout), 0);
 	}
 	atomic_store(l->wrote, l->next);
+	CHECK_OK(close(1));
 }
 
 // Run fn(l) in a child that has the only descriptor for writing, and see that its lines arrive.
@@ -132,6 +133,7 @@ static void read_standard_input(void *arg)
 	CHECK_OK(close(r->r));
 	const uint64_t at = warm_up(r, 0);
 	read_stream(stdin, at, at + MIB);
+	CHECK_OK(close(0));
 }
 
 TEST(stdin_reads_on_after_reads_of_the_library)
@@ -189,6 +191,7 @@ static void splice_to_a_file(void *arg)
 		;
 	CHECK_EQ(n, 0);
 	expect_caught(out, at, at + MIB);
+	CHECK_OK(close(r->r));
 }
 
 TEST(exported_pipe_is_spliced)
@@ -206,6 +209,7 @@ static void write_half_and_half(void *arg)
 		CHECK(write_line(ph_write, l->w, l->next++));
 	}
 	atomic_store(l->wrote, l->next);
+	CHECK_OK(close(l->w));
 }
 
 TEST(exported_pipe_is_written_by_turns)

@@ -287,6 +287,7 @@ static void read_the_rest_raw(void *arg)
 	}
 	CHECK_EQ(n, 0);
 	CHECK_EQ(at, p->to);
+	CHECK_OK(close(p->ends.r));
 }
 
 TEST(exported_pipe_is_read_on_by_raw_calls)

@@ -170,6 +170,7 @@ static void take_turns(starter *start, int pipes)
 			while ((n = read(e.r, buf, sizeof(buf))) > 0)
 				CHECK(lines_feed(&l, buf, (size_t)n));
 			*last = l.next;
+			CHECK_OK(close(e.r));
 			_exit(n != 0);
 		}
 		CHECK_OK(close(e.r));
@@ -337,6 +338,7 @@ TEST(strangers_that_come_one_after_the_other_into_full_flow)
 		for (unsigned w = 1; w <= STRANGERS; w++)
 			CHECK_EQ(r.next[w], 50);
 		CHECK_EQ(r.bytes, 0);
+		CHECK_OK(close(e.r));
 		_exit(0);
 	}
 	for (unsigned w = 1; w <= STRANGERS; w++)

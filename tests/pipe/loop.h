@@ -16,6 +16,7 @@ struct loop {
 	struct records in[PIPES];
 	int ended; // pipes that were read up to the end of file
 	bool warm;
+	uint64_t turn; // chooses the size of the next read
 	int writer;
 	write_call *call;
 	pid_t pid[WRITERS_MAX];
@@ -48,6 +49,8 @@ static inline void write_to_all(void *arg)
 	for (uint32_t n = 0; n < EACH; n++)
 		for (int i = 0; i < PIPES; i++)
 			write_one(l, i, warm_records(l, l->writer, i) + n);
+	for (int i = 0; i < PIPES; i++)
+		CHECK_OK(close(l->end[i].w));
 }
 
 // Some pipes have been in full flow between these processes before the loop comes to them.
@@ -57,7 +60,7 @@ static inline void warm_some(struct loop *l)
 
 	for (int i = 0; i < PIPES; i++)
 		while (l->in[i].next[0] + 100 < warm_records(l, 0, i)) {
-			const ssize_t n = read(l->end[i].r, buf, 1 + mix(l->in[i].next[0]) % sizeof(buf));
+			const ssize_t n = read(l->end[i].r, buf, 1 + mix(l->turn++) % sizeof(buf));
 			CHECK(n > 0);
 			CHECK(records_feed(&l->in[i], buf, (size_t)n));
 		}
@@ -105,7 +108,7 @@ static inline void set_nonblock(int fd)
 static inline bool read_some(struct loop *l, int i)
 {
 	char buf[7000];
-	const ssize_t n = read(l->end[i].r, buf, 1 + mix(l->in[i].next[0]) % sizeof(buf));
+	const ssize_t n = read(l->end[i].r, buf, 1 + mix(l->turn++) % sizeof(buf));
 
 	if (n < 0)
 		CHECK_EQ(errno, EAGAIN);

@@ -175,8 +175,10 @@ static void read_sinks(void *arg)
 	for (uint64_t at = 0; at < SINK_BYTES; at += 30000)
 		for (int i = 0; i < SINKS; i++)
 			read_pattern(s->end[i].r, at, at + 30000);
-	for (int i = 0; i < SINKS; i++)
+	for (int i = 0; i < SINKS; i++) {
 		expect_end(s->end[i].r);
+		CHECK_OK(close(s->end[i].r));
+	}
 }
 
 static bool write_some(int fd, uint64_t *at)
@@ -263,6 +265,7 @@ static void wait_in_an_inherited_set(void *arg)
 		at += (uint64_t)n;
 	}
 	CHECK_EQ(at, MIB);
+	CHECK_OK(close(h->e.r));
 }
 
 TEST(set_works_in_a_child_that_inherited_it)

@@ -57,9 +57,30 @@ static inline bool write_all(write_call *call, int fd, const void *data, size_t 
 static inline void pattern_fill(void *buf, uint64_t position, size_t bytes)
 {
 	unsigned char *at = buf;
+	uint64_t word = mix(position / 8 + 1) >> position % 8 * 8;
 
-	for (size_t i = 0; i < bytes; i++, position++)
-		at[i] = (unsigned char)(position ^ position >> 8 ^ (position >> 12) * 37 ^ position >> 26);
+	for (size_t i = 0; i < bytes; i++) {
+		at[i] = (unsigned char)word;
+		word >>= 8;
+		if (++position % 8 == 0)
+			word = mix(position / 8 + 1);
+	}
+}
+
+// What stands here instead: the bytes of another place, or garbage.
+static inline void pattern_complain(const unsigned char *at, uint64_t position, size_t bytes)
+{
+	enum { LOOK = 32, FAR = 1 << 20 };
+	const uint64_t from = position < FAR ? 0 : position - FAR;
+	unsigned char want[LOOK];
+
+	fprintf(stderr, "byte %llu of the stream is wrong", (unsigned long long)position);
+	for (uint64_t p = from; bytes >= LOOK && p < position + FAR; p++) {
+		pattern_fill(want, p, LOOK);
+		if (memcmp(at, want, LOOK) == 0)
+			fprintf(stderr, ", there are those from %llu on", (unsigned long long)p);
+	}
+	fprintf(stderr, "\n");
 }
 
 static inline bool pattern_match(const void *buf, uint64_t position, size_t bytes)
@@ -74,8 +95,7 @@ static inline bool pattern_match(const void *buf, uint64_t position, size_t byte
 			size_t i = 0;
 			while (at[i] == want[i])
 				i++;
-			fprintf(stderr, "byte %llu of the stream is %02x instead of %02x\n",
-			        (unsigned long long)(position + i), at[i], want[i]);
+			pattern_complain(at + i, position + i, bytes - i);
 			return false;
 		}
 		at += n;
