@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "pipe_ring.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+static char path[PATH_MAX];
+
+const char *ring_path(int fd)
+{
+	struct stat st;
+	CHECK_OK(fstat(fd, &st));
+	snprintf(path, sizeof(path), "%s/pipe.%" PRIu64, getenv("POSTHASTE_DIR"), (uint64_t)st.st_ino);
+	return path;
+}
+
+const char *ring_path_of_fifo(int fd)
+{
+	struct stat st;
+	CHECK_OK(fstat(fd, &st));
+	snprintf(path, sizeof(path), "%s/fifo.%" PRIx64 ".%" PRIu64, getenv("POSTHASTE_DIR"),
+	         (uint64_t)st.st_dev, (uint64_t)st.st_ino);
+	return path;
+}
+
+void ring_open(struct ring *r, int fd)
+{
+	struct stat st;
+	r->fd = (int)CHECK_OK(open(ring_path(fd), O_RDWR | O_CLOEXEC));
+	CHECK_OK(fstat(r->fd, &st));
+	CHECK_EQ(st.st_size, PIPE_BYTES);
+	r->map = mmap(NULL, PIPE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+	CHECK(r->map != MAP_FAILED);
+	r->c = (struct pipe_control *)(r->map + PHI_REGION_BODY);
+	r->locks[0] = &r->c->write.word;
+	r->locks[1] = &r->c->read.word;
+	ring_remember(r);
+}
+
+void ring_close(struct ring *r)
+{
+	munmap(r->map, PIPE_BYTES);
+	close(r->fd);
+}
+
+void ring_remember(struct ring *r)
+{
+	memcpy(r->image, r->map, PIPE_PAGE);
+}
+
+void ring_restore(struct ring *r)
+{
+	memcpy(r->map, r->image, PIPE_PAGE);
+}
+
+#define FIELD(name)                                                   \
+	{                                                                 \
+#name, PHI_REGION_BODY + offsetof(struct pipe_control, name), \
+			sizeof(((struct pipe_control *)0)->name)                  \
+	}
+
+static const struct {
+	const char *name;
+	size_t at, bytes;
+} parts[] = {
+	{"header", 0, offsetof(struct phi_region_header, name) + 8},
+	FIELD(write),
+	FIELD(read),
+	FIELD(tail),
+	FIELD(tx_cpu),
+	FIELD(last_writer),
+	FIELD(head),
+	FIELD(rx_cpu),
+	FIELD(last_reader),
+	FIELD(sleepers),
+	FIELD(sleepers_beyond),
+	FIELD(strikes),
+	FIELD(goers),
+	FIELD(goers_beyond),
+	FIELD(flush_to),
+	FIELD(stamp),
+	FIELD(flags),
+	FIELD(size),
+	FIELD(writers),
+	FIELD(room_event),
+	FIELD(tx_asleep),
+	FIELD(held),
+	FIELD(reserved),
+	FIELD(seal_wanted),
+	FIELD(lease),
+};
+
+enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
+
+static bool is_lock(uint32_t offset)
+{
+	const uint32_t control = PHI_REGION_BODY;
+	return offset == control + offsetof(struct pipe_control, write) ||
+	       offset == control + offsetof(struct pipe_control, read);
+}
+
+size_t ring_fields(uint32_t fields[RING_FIELDS_MAX])
+{
+	size_t n = 0;
+	for (size_t i = 0; i < PARTS; i++)
+		for (size_t at = parts[i].at; at < parts[i].at + parts[i].bytes; at += sizeof(uint32_t))
+			if (!is_lock((uint32_t)at) && n < RING_FIELDS_MAX)
+				fields[n++] = (uint32_t)at;
+	return n;
+}
+
+const char *ring_field_name(uint32_t offset)
+{
+	static char name[64];
+	snprintf(name, sizeof(name), "offset %u", offset);
+	for (size_t i = 0; i < PARTS; i++)
+		if (offset >= parts[i].at && offset < parts[i].at + parts[i].bytes)
+			snprintf(name, sizeof(name), "%s + %zu", parts[i].name, offset - parts[i].at);
+	return name;
+}
+
+uint64_t ring_value(uint64_t own, int i)
+{
+	const uint64_t values[RING_VALUES] = {
+		0,
+		1,
+		2,
+		UINT64_MAX,
+		INT64_MAX,
+		UINT64_C(1) << 63,
+		INT32_MAX,
+		UINT64_C(1) << 31,
+		UINT64_C(1) << 30,
+		own + 1,
+		own - 1,
+		own ^ UINT64_C(0x5a5a5a5a5a5a5a5a),
+		own << 32 | 7,
+		PIPE_SIZE_MIN,
+		PIPE_SIZE_MIN + 1,
+		own + PIPE_SIZE_MIN,
+		own - PIPE_SIZE_MIN,
+		PIPE_SIZE_MAX,
+		own + PIPE_SIZE_MAX + 1,
+		PIPE_BYTES,
+		(uint64_t)getpid(),
+		NO_THREAD,
+	};
+	return values[i];
+}
