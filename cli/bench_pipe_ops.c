@@ -4,7 +4,7 @@
 // come to the workers by fork, each of which closes the end that it has no use for.
 //
 // A message that a pipe gives in pieces is read until it is whole. A stranger, who does not use the
-// library, makes bare system calls from the start: the library does not see that there is one.
+// library, makes bare system calls: the library does not see that there is one.
 #define _GNU_SOURCE
 #include "bench_load.h"
 
@@ -18,7 +18,7 @@
 
 #define USUAL_SIZE 65536
 
-// The calls of one side.
+// The calls of a process.
 struct calls {
 	int (*pipe2)(int fds[2], int flags);
 	int (*control)(int fd, int command, ...);
@@ -27,24 +27,20 @@ struct calls {
 	ssize_t (*write)(int fd, const void *buf, size_t bytes);
 };
 
-static ssize_t bare_read(int fd, void *buf, size_t bytes)
-{
-	return syscall(SYS_read, fd, buf, bytes);
-}
-
-static ssize_t bare_write(int fd, const void *buf, size_t bytes)
-{
-	return syscall(SYS_write, fd, buf, bytes);
-}
-
-static int bare_close(int fd)
+// The library provides close itself.
+static int close_unseen(int fd)
 {
 	return (int)syscall(SYS_close, fd);
 }
 
 static const struct calls OURS = {ph_pipe2, ph_fcntl, ph_close, ph_read, ph_write};
 static const struct calls KERNELS = {pipe2, fcntl, close, read, write};
-static const struct calls STRANGERS = {pipe2, fcntl, bare_close, bare_read, bare_write};
+
+// A pair of which one side is a stranger, by enum bench_stranger: a process at one end only makes only
+// the calls of that end.
+static const struct calls TO_STRANGER = {ph_pipe2, ph_fcntl, ph_close, read, ph_write};
+static const struct calls FROM_STRANGER = {ph_pipe2, ph_fcntl, ph_close, ph_read, write};
+static const struct calls STRANGERS = {pipe2, fcntl, close_unseen, read, write};
 
 static void close_both(const struct calls *calls, struct bench_end *end)
 {
@@ -141,10 +137,13 @@ static void our_destroy(struct bench_end *end)
 
 static int our_attach(struct bench_end *end)
 {
-	const enum bench_stranger stranger = end->c->stranger;
-	const bool bare = (stranger == BENCH_FOREIGN_SENDER && end->role == BENCH_SENDER) ||
-	                  (stranger == BENCH_FOREIGN_RECEIVER && end->role != BENCH_SENDER);
-	return attach(bare ? &STRANGERS : &OURS, end);
+	const bool sends = end->role == BENCH_SENDER, receives = end->role == BENCH_RECEIVER;
+	switch (end->c->stranger) {
+	case BENCH_FOREIGN_RECEIVER: return attach(receives ? &STRANGERS : &TO_STRANGER, end);
+	case BENCH_FOREIGN_SENDER: return attach(sends ? &STRANGERS : &FROM_STRANGER, end);
+	case BENCH_NOBODY: break;
+	}
+	return attach(&OURS, end);
 }
 
 // In place only what is whole by promise: up to PIPE_BUF, in one piece since the ring's size is a
