@@ -23,15 +23,15 @@ static int spare = -1;
 
 // ---- the pipe ----
 
-static void kernel_empty(void)
+static void former_ring(void)
 {
-	make_pipe(0);
+	make_former_ring(0);
 }
 
-static void kernel_and_orphans(void)
+static void ring_and_orphans(void)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	make_pipe(0);
+	make_former_ring(0);
 }
 
 static void ring_two(void)
@@ -174,12 +174,12 @@ static int foreign_reader_has_all(void)
 
 static const struct kill_scenario scenarios[] = {
 	{.name = "close_of_leaseholder",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = close_reading_end,
      .after = all_is_there},
 	{.name = "close_of_leaseholder_beside_foreign_reader",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = close_reading_end,
      .after = foreign_reader_has_all,
@@ -189,59 +189,59 @@ static const struct kill_scenario scenarios[] = {
      .operation = close_both,
      .after = all_is_there},
 	{.name = "close_of_writer",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = close_writing_end,
      .after = all_is_there},
 	{.name = "close_of_both",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = close_both,
      .after = all_is_there},
 	{.name = "dup2_replaces_leaseholder",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = replace_it,
      .after = all_is_there},
 	{.name = "dup2_of_leaseholder",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = duplicate_and_close,
      .after = all_is_there},
 	{.name = "forget",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = forget_it,
      .after = all_is_there},
 	{.name = "fork_of_leaseholder",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = fork_and_wait,
      .after = all_is_there},
 	{.name = "fork_of_leaseholder_and_read",
-     .prepare = kernel_and_orphans,
+     .prepare = ring_and_orphans,
      .enter = lease_two,
      .operation = fork_reader_and_wait,
      .after = child_has_one,
      .first = KILL_EITHER},
 	{.name = "exec_of_leaseholder",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = exec_in_vain,
      .after = all_is_there},
 	{.name = "exec_of_leaseholder_beside_foreign_reader",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = exec_in_vain,
      .after = foreign_reader_has_all,
      .last = 1},
 	{.name = "spawn_by_leaseholder",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = spawn_and_wait,
      .after = all_is_there},
 	{.name = "exit_of_leaseholder",
-     .prepare = kernel_empty,
+     .prepare = former_ring,
      .enter = lease_two,
      .operation = leave,
      .after = foreign_reader_has_all,

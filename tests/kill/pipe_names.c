@@ -7,6 +7,8 @@
 // leads to a FIFO that works, always.
 #include "pipe_scenarios.h"
 
+#include "pipe/pipe.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -261,6 +263,14 @@ static void make_ring_as_party(void)
 	put(1, SMALL);
 }
 
+static void make_another_ring(void)
+{
+	int fds[2];
+
+	if (ph_pipe(fds) == 0)
+		phi_pipe_force_lease(fds[0]);
+}
+
 static void a_leftover_of_a_pipe(void)
 {
 	prepare_round();
@@ -332,7 +342,7 @@ static const struct kill_scenario scenarios[] = {
      .after = works},
 	{.name = "ring_beside_leftover",
      .prepare = a_leftover_of_a_pipe,
-     .operation = make_ring_as_party,
+     .operation = make_another_ring,
      .after = next_ring_tidies_up},
 };
 

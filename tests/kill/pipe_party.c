@@ -6,11 +6,14 @@
 // A party closes the end that it does not use, so that it keeps no end of file and no EPIPE away.
 #include "pipe_stream.h"
 
+#include "sync/wait.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +26,30 @@ static struct {
 	int fd;
 	short events;
 } job;
+
+bool writers_lose_patience;
+
+// Stands before the library's own (--wrap). A writer who sleeps on a full ring looks after a while
+// whether its reader moves at all; here that would hide a wake-up that never came, and let those who
+// are single-stepped take another path than those who are not.
+int __real_phi_sleep(const struct phi_sleep *sleep);
+int __wrap_phi_sleep(const struct phi_sleep *sleep);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+int __wrap_phi_sleep(const struct phi_sleep *sleep)
+{
+	struct phi_sleep patient = *sleep;
+
+	if (!writers_lose_patience)
+		patient.look_again_ns = 0;
+	return __real_phi_sleep(&patient);
+}
+
+// The same for the clock: read without a system call it loops now and then, on another path.
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	return (int)syscall(SYS_clock_gettime, clock, now);
+}
 
 static uint32_t *leased(void)
 {

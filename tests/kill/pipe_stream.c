@@ -25,6 +25,7 @@ int wr = -1;
 size_t victim_size;
 unsigned char victim_data[LARGE];
 unsigned char victim_buffer[USUAL];
+unsigned char survivors_page[PAGE];
 
 static struct tape *tapes;
 static int parcel[2] = {-1, -1}; // what was given away lies in here
@@ -103,6 +104,7 @@ void prepare_round(void)
 	             MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	KILL_CHECK(tapes != MAP_FAILED, "the harness: no memory");
 	fill_record(victim_data, victim_size, VICTIMS);
+	fill_record(survivors_page, PAGE, SURVIVORS);
 }
 
 void make_pipe(size_t bytes)
@@ -118,18 +120,35 @@ void make_pipe(size_t bytes)
 		           strerror(errno));
 }
 
+static bool has_lease(void)
+{
+	struct ph_pipe_info info;
+
+	return ph_pipe_info(rd, &info) == 0 && info.reader == (int32_t)gettid();
+}
+
 void take_lease(void)
 {
 	const int r = phi_pipe_force_lease(rd);
 
 	KILL_CHECK(r >= 0, "taking the lease fails: %s", strerror(-r));
-	KILL_CHECK(r == 1, "the lease cannot be taken");
+	KILL_CHECK(r == 1 || has_lease(), "the lease cannot be taken");
 }
 
 void make_ring(size_t bytes)
 {
 	make_pipe(bytes);
 	take_lease();
+}
+
+void make_former_ring(size_t bytes)
+{
+	char byte;
+
+	make_ring(bytes);
+	KILL_CHECK(ph_fcntl(rd, F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK fails: %s", strerror(errno));
+	KILL_CHECK(ph_read(rd, &byte, 1) == -1 && errno == EAGAIN, "an empty pipe has a byte");
+	KILL_CHECK(ph_fcntl(rd, F_SETFL, 0) == 0, "fcntl fails: %s", strerror(errno));
 }
 
 void advance(size_t bytes)
@@ -188,6 +207,7 @@ void pick_up(int *end)
 	KILL_CHECK(recvmsg(parcel[1], &m, MSG_CMSG_CLOEXEC) == 1, "the harness: recvmsg: %s",
 	           strerror(errno));
 	memcpy(end, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(*end));
+	ph_read(*end, NULL, 0); // the library looks at what it has not seen before
 }
 
 // ---- records ----

@@ -32,6 +32,9 @@ enum {
 extern int rd;
 extern int wr;
 
+// Whether a writer takes the reader of a full ring for idle after a while; as a rule, no.
+extern bool writers_lose_patience;
+
 // ---- making ----
 
 // What every scenario begins with; the others below do it themselves. Ignores SIGPIPE.
@@ -40,6 +43,9 @@ void prepare_round(void);
 void make_pipe(size_t bytes);
 // The same, with a ring; the calling process holds the lease.
 void make_ring(size_t bytes);
+// The ring is there, and empty, and nobody has the lease. Who has it mapped, as this process does then,
+// takes over what a dead leaseholder leaves.
+void make_former_ring(size_t bytes);
 // Take the lease, whatever the policy thinks of it.
 void take_lease(void);
 // Have so many bytes written to and read from the empty ring, so that its positions move on.
@@ -67,7 +73,9 @@ extern size_t victim_size;
 extern unsigned char victim_data[LARGE];
 extern unsigned char victim_buffer[USUAL];
 void victim_write(void); // victim_size bytes
-void victim_read(void);  // up to victim_size bytes
+// The same for others who are single-stepped.
+extern unsigned char survivors_page[PAGE];
+void victim_read(void); // up to victim_size bytes
 
 // ---- what has been read ----
 

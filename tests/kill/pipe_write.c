@@ -103,7 +103,7 @@ static void some_room_in_ring(void)
 static void dead_leaseholder(void)
 {
 	victim_size = SMALL;
-	make_pipe(0);
+	make_former_ring(0);
 	party = start_leaseholder();
 	put(1, SMALL);
 	kill_leaseholder(party);
@@ -117,8 +117,9 @@ static void sealed_ring(void)
 
 static void idle_leaseholder(void)
 {
+	writers_lose_patience = true;
 	victim_size = SMALL;
-	make_pipe(PAGE);
+	make_former_ring(PAGE);
 	party = start_leaseholder();
 	put(1, PAGE);
 }
