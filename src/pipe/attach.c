@@ -6,7 +6,7 @@
 // is gone, however it goes.
 #include "pipe/pipe.h"
 
-#include "base/guard.h"
+#include "base/clock.h"
 #include "core/life.h"
 #include "core/namespace.h"
 
@@ -14,14 +14,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define ROUNDS 1000
 #define SWEEP_AT_MOST 256
+#define ENDING_NS 2000000
 
 static void file_of(const struct pipe *p, char file[PIPE_FILE_SIZE])
 {
@@ -257,7 +261,15 @@ void phi_pipe_poison(struct pipe *p)
 	p->refused = true;
 }
 
-void phi_pipe_detach(struct pipe *p)
+// Whether the other side of the pipe is gone: then whoever still has the ring mapped is about to end,
+// since a process lets go of its descriptors a moment before its memory.
+static bool other_side_is_gone(int fd)
+{
+	struct pollfd pfd = {.fd = fd};
+	return fd >= 0 && syscall(SYS_ppoll, &pfd, 1, &(struct timespec){0, 0}, NULL, 8) == 1;
+}
+
+void phi_pipe_detach(struct pipe *p, int fd)
 {
 	char file[PIPE_FILE_SIZE];
 	if (phi_pipe_control(p) == NULL)
@@ -269,6 +281,11 @@ void phi_pipe_detach(struct pipe *p)
 	int dir = phi_namespace_open();
 	if (dir < 0)
 		return;
-	remove_unused(dir, file);
+	if (!remove_unused(dir, file) && other_side_is_gone(fd)) {
+		int64_t begin = phi_now_ns();
+		while (!remove_unused(dir, file) && phi_now_ns() - begin < ENDING_NS &&
+		       faccessat(dir, file, F_OK, 0) == 0)
+			sched_yield();
+	}
 	close(dir);
 }

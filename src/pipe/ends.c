@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOOK_AT_FDS 256
-
 static uintptr_t pipes; // struct pipe *
 static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
 static struct pipe_end *unused_ends; // under change
@@ -98,11 +96,11 @@ static bool may_bury(struct pipe *p)
 	return p->enlisted_by == 0;
 }
 
-static void bury(struct pipe *p)
+static void bury(struct pipe *p, int fd)
 {
 	if (phi_pipe_control(p) != NULL && may_bury(p)) {
 		phi_pipe_forget_loans(p);
-		phi_pipe_detach(p);
+		phi_pipe_detach(p, fd);
 	}
 }
 
@@ -111,7 +109,7 @@ static struct pipe *unused_pipe(void)
 	for (struct pipe *p = first_pipe(); p != NULL; p = p->next) {
 		if (load_relaxed_u32(&p->ends) != 0)
 			continue;
-		bury(p);
+		bury(p, -1);
 		if (phi_pipe_control(p) == NULL && load_acquire_u32(&p->inside) == 0)
 			return p;
 	}
@@ -188,7 +186,7 @@ static void drop_end(struct pipe_end *e)
 	pthread_mutex_lock(&change);
 	store_relaxed_u32(&p->ends, p->ends - 1);
 	if (p->ends == 0)
-		bury(p);
+		bury(p, e->handle.fd);
 	e->handle.description = (uint32_t *)unused_ends;
 	unused_ends = e;
 	pthread_mutex_unlock(&change);
@@ -231,7 +229,7 @@ struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made)
 	struct stat st;
 	pthread_once(&once, arrange_for_fork);
 	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fstat(fd, &st) != 0)
+	if (flags < 0 || fstat(fd, &st) != 0 || phi_pipe_in_vfork())
 		return NULL;
 	forget_number(fd);
 	struct pipe_end *e = NULL;
@@ -265,6 +263,8 @@ static void leave_reading(struct pipe_end *e)
 void phi_pipe_release(int fd)
 {
 	struct pipe_end *e = phi_pipe_find(fd);
+	if (phi_handle_unknown(fd) || phi_pipe_in_vfork())
+		return; // a vfork child's descriptors are its own, the table is its parent's
 	phi_handle_unmark(fd);
 	if (e == NULL)
 		return;
@@ -296,15 +296,30 @@ static void leave_with(int fd)
 		store_relaxed_u32(&c->seal_wanted, 1);
 }
 
+static bool even_closing;
+
+static void leave_if_open(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+	if (flags >= 0 && (even_closing || !(flags & FD_CLOEXEC)))
+		leave_with(fd);
+}
+
+static void leave_end(struct phi_handle *h)
+{
+	if (h->kind == PHI_KIND_PIPE && h->fd > STDERR_FILENO)
+		leave_if_open(h->fd);
+}
+
+// The standard descriptors whatever the table says: a vfork child has put there what it likes.
 void phi_pipe_leaving(bool all)
 {
 	if (first_pipe() == NULL)
 		return;
-	for (int fd = 0; fd < LOOK_AT_FDS; fd++) {
-		int flags = fcntl(fd, F_GETFD);
-		if (flags >= 0 && (all || !(flags & FD_CLOEXEC)))
-			leave_with(fd);
-	}
+	even_closing = all;
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		leave_if_open(fd);
+	phi_handle_each(leave_end);
 }
 
 static void return_lease(struct phi_handle *h)
@@ -315,6 +330,10 @@ static void return_lease(struct phi_handle *h)
 
 void phi_pipe_exit(void)
 {
-	if (first_pipe() != NULL)
-		phi_handle_each(return_lease);
+	if (first_pipe() == NULL || phi_pipe_in_vfork())
+		return;
+	phi_handle_each(return_lease);
+	for (struct pipe *p = first_pipe(); p != NULL; p = p->next)
+		if (phi_pipe_control(p) != NULL && may_bury(p))
+			phi_pipe_detach(p, -1);
 }

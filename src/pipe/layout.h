@@ -38,12 +38,12 @@
 //   value                    meaning                             who may change it
 //   0                        no lease: writes go to the kernel    under R and W: 0 -> TID
 //   TID [|WAITERS]           leased: writes go to the ring        under W: -> 0; writers: |WAITERS
-//   OWNER_DIED [|WAITERS]    its thread died (by the kernel)      under R and W: -> 0
-//   PIPE_FLUSHING            the ring goes into the kernel's pipe  under R and W: -> 0
+//   OWNER_DIED [|WAITERS]    its thread died (by the kernel), or   under R and W: -> 0
+//                            who holds R and W flushes the ring
 //
 // It stands so near to the end of the page that the kernel's list node, 28 or 32 bytes behind it, falls
 // into the following page, which is private to the process (src/pipe/lease.c).
-#define PIPE_FLUSHING 0x3fffffff // no thread has this number
+#define PIPE_UNUSED_WORDS ((PIPE_PAGE - PHI_REGION_BODY - 10 * PIPE_LINE) / 8)
 
 struct pipe_control {
 	struct phi_lock write; // guards tail and lease; guarded64: head as writers last saw it
@@ -74,7 +74,7 @@ struct pipe_control {
 	uint64_t flush_to;
 	uint64_t pad5[7];
 
-	uint64_t unused[(PIPE_PAGE - PHI_REGION_BODY - 10 * PIPE_LINE) / 8];
+	uint64_t unused[PIPE_UNUSED_WORDS];
 
 	// The last line: read by every call, written rarely.
 	uint32_t stamp; // PIPE_STAMP; 0 = damaged

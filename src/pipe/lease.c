@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -107,14 +107,19 @@ int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h)
 	return r;
 }
 
-// A vfork child runs in its parent's memory: as itself, without a robust list.
+bool phi_pipe_in_vfork(void)
+{
+	return (uint32_t)syscall(SYS_gettid) != phi_self()->tid;
+}
+
+// A vfork child has no robust list.
 static void be_yourself(struct pipe_both *b)
 {
 	static struct phi_robust_head none;
+	if (!phi_pipe_in_vfork())
+		return;
 	b->self = *phi_self();
 	b->self.tid = (uint32_t)syscall(SYS_gettid);
-	if (b->self.tid == phi_self()->tid)
-		return;
 	b->self.robust = &none;
 	b->r.self = b->w.self = &b->self;
 	b->r.outer = b->w.outer = 0;
@@ -324,17 +329,13 @@ static bool drain_until_quiet(struct pipe_both *b)
 // ---- flush ----
 
 // Under R and W, b->fd reads and writes the kernel's pipe, which is empty.
-static void pour(struct pipe_both *b, uint32_t size)
+static void pour(struct pipe_both *b)
 {
 	struct pipe_control *c = b->c;
 	uint64_t head = load_relaxed_u64(&c->head);
 	uint64_t tail = load_relaxed_u64(&c->tail);
-	uint64_t pages = (tail - head + PIPE_PAGE - 1) / PIPE_PAGE;
-	int room = (int)syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ);
-	if (tail - head > size || room < 0 || (uint64_t)room < pages * PIPE_PAGE)
-		return;
 	struct iovec iov[2];
-	int count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
+	int count = phi_pipe_pieces(b->p, head, phi_pipe_size(c), (size_t)(tail - head), iov);
 	store_relaxed_u64(&c->flush_to, tail);
 	compiler_barrier();
 	long r = syscall(SYS_writev, b->fd, iov, count);
@@ -345,12 +346,60 @@ static void pour(struct pipe_both *b, uint32_t size)
 	store_relaxed_u64(&c->flush_to, 0);
 }
 
-// The ring's bytes into the kernel's pipe, if they fit there; what stands there already goes behind them.
+// The kernel's pipe shall hold so many bytes, in pieces that need not fill their pages.
+static bool make_room(int fd, uint64_t bytes)
+{
+	long room = syscall(SYS_fcntl, fd, F_GETPIPE_SZ);
+	uint64_t need = (bytes / PIPE_PAGE + 2) * PIPE_PAGE;
+	return room >= 0 && ((uint64_t)room >= need || syscall(SYS_fcntl, fd, F_SETPIPE_SZ, need) >= 0);
+}
+
+static size_t save_rest(int fd, uint8_t *saved, size_t room)
+{
+	size_t n = 0;
+	while (n < room) {
+		long r = syscall(SYS_read, fd, saved + n, room - n);
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+	}
+	return n;
+}
+
+// The ring is full, and bytes that come behind it stand in the kernel's pipe: out of the way with them
+// for a moment. If this process dies in that moment, it has read them.
+static void pour_before_rest(struct pipe_both *b, uint32_t size)
+{
+	size_t rest = phi_pipe_kernel_bytes(b->fd);
+	size_t room = rest + PIPE_GOERS * PIPE_KERNEL_PIECE_BYTES; // what blocked writers put in meanwhile
+	if (!make_room(b->fd, size + rest))
+		return;
+	void *saved = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (saved == MAP_FAILED)
+		return;
+	size_t n = save_rest(b->fd, saved, room);
+	int64_t begin = phi_now_ns();
+	while (somebody_goes(b->c, false) && n < room && phi_now_ns() - begin < PATIENCE_NS)
+		n += save_rest(b->fd, (uint8_t *)saved + n, room - n);
+	make_room(b->fd, size + n);
+	pour(b);
+	for (size_t done = 0; done < n;) {
+		long r = syscall(SYS_write, b->fd, (uint8_t *)saved + done, n - done);
+		if (r <= 0)
+			break;
+		done += (size_t)r;
+	}
+	munmap(saved, room);
+}
+
+// The ring's bytes into the kernel's pipe, before what stands there. While it lasts the lease reads as
+// that of a dead: nobody uses it, everybody comes for the locks to take it away, and if we die so it is.
 static void flush(struct pipe_both *b)
 {
 	struct pipe_control *c = b->c;
 	uint32_t size = phi_pipe_size(c);
-	if (phi_pipe_ring_empty(c) || size == 0)
+	uint64_t used = load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head);
+	if (used == 0 || used > size)
 		return;
 	char path[32];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", b->fd);
@@ -359,11 +408,15 @@ static void flush(struct pipe_both *b)
 		return;
 	int end = b->fd;
 	b->fd = both;
-	end_lease_of_both(b);
-	store_release_u32(&c->lease, PIPE_FLUSHING); // PIPE_LEASE
-	fence_seq_cst();                             // PIPE_GOERS
-	if (drain_until_quiet(b))
-		pour(b, size);
+	phi_lock_to_duty(&b->w, &c->write, &c->lease);
+	uint32_t was = exchange_acq_rel_u32(&c->lease, LEASE_DIED); // PIPE_LEASE, PIPE_GOERS
+	if ((was & LEASE_WAITERS) || load_relaxed_u32(&c->tx_asleep) != 0)
+		phi_ring(&c->room_event, INT_MAX);
+	fence_seq_cst();
+	if (!drain_until_quiet(b))
+		pour_before_rest(b, size);
+	else if (make_room(both, load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head)))
+		pour(b);
 	b->fd = end;
 	syscall(SYS_close, both);
 }

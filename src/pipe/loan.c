@@ -21,6 +21,7 @@ struct pipe_loan {
 	bool looks;     // else it reserves
 	uint8_t *place; // of a reservation in a buffer, NULL = in the ring
 	uint64_t at;    // position
+	uint32_t size;  // of the ring, as it was when that was checked
 	size_t bytes;
 };
 
@@ -105,6 +106,7 @@ static enum outcome reserve_here(struct pipe_control *c, uint32_t tid, size_t by
 	if (size - used < need)
 		return NO_ROOM;
 	loan->at = tail;
+	loan->size = size;
 	loan->bytes = bytes < size - used ? bytes : (size_t)(size - used);
 	store_release_u32(&c->reserved, tid);
 	return DONE;
@@ -167,8 +169,7 @@ ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], 
 		iov[0] = (struct iovec){loan.place, loan.bytes};
 		*count = 1;
 	} else {
-		struct pipe_control *c = phi_pipe_control(e->p);
-		*count = phi_pipe_pieces(e->p, loan.at, phi_pipe_size(c), loan.bytes, iov);
+		*count = phi_pipe_pieces(e->p, loan.at, loan.size, loan.bytes, iov);
 	}
 	return (ssize_t)loan.bytes;
 }
@@ -206,7 +207,7 @@ static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, siz
 	if (r == 0 && bytes > 0) {
 		// Nobody writes where we reserved; who wants a lease waits for us to be done.
 		struct iovec iov[2];
-		int count = phi_pipe_pieces(e->p, l->at, phi_pipe_size(c), bytes, iov);
+		int count = phi_pipe_pieces(e->p, l->at, l->size, bytes, iov);
 		r = phi_pipe_write(e, iov, count, load_relaxed_u32(&e->nosigpipe) != 0);
 	} else if (r == 1) {
 		r = (ssize_t)bytes;
@@ -246,6 +247,7 @@ static int hold_here(struct pipe_control *c, uint32_t tid, struct pipe_loan *loa
 	if (there == 0)
 		return 0;
 	loan->at = head;
+	loan->size = size;
 	loan->bytes = (size_t)there;
 	store_release_u32(&c->held, tid);
 	return 1;
@@ -344,7 +346,7 @@ ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count)
 		phi_pipe_consume(e, 0);
 		return r;
 	}
-	*count = phi_pipe_pieces(e->p, loan.at, phi_pipe_size(c), loan.bytes, iov);
+	*count = phi_pipe_pieces(e->p, loan.at, loan.size, loan.bytes, iov);
 	return (ssize_t)loan.bytes;
 }
 
@@ -370,8 +372,8 @@ static int let_go(struct pipe_end *e, struct pipe_control *c, size_t bytes)
 	phi_lock_drop(&h, &c->read);
 	phi_leave(&h);
 	phi_futex_wake(&c->held, INT_MAX);
-	// Where there is no lease, what is left is looked for in the kernel's pipe.
-	if (load_relaxed_u32(&c->lease) == 0 && !phi_pipe_ring_empty(c))
+	// Who polls looks for what is left in the kernel's pipe.
+	if (load_relaxed_u32(&c->flags) != 0 && !phi_pipe_ring_empty(c))
 		phi_pipe_leave_ring(e->p, e->handle.fd, 0, false);
 	return r;
 }

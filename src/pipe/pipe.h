@@ -87,7 +87,7 @@ static inline struct pipe_control *phi_pipe_control(const struct pipe *p)
 static inline bool phi_pipe_leased(uint32_t lease)
 {
 	uint32_t tid = lease & ~LEASE_WAITERS;
-	return tid != 0 && tid < PIPE_FLUSHING;
+	return tid != 0 && tid < LEASE_DIED;
 }
 
 // 0 = none.
@@ -128,8 +128,8 @@ static inline bool phi_pipe_damaged(const struct pipe *p)
 int phi_pipe_attach(struct pipe *p);
 // Nothing is to be reached through the ring any more. Under no lock.
 void phi_pipe_poison(struct pipe *p);
-// Nobody in this process has the pipe any more.
-void phi_pipe_detach(struct pipe *p);
+// Nobody in this process has the pipe any more; `fd` is the last end, about to be closed, or -1.
+void phi_pipe_detach(struct pipe *p, int fd);
 // Reserve memory for `size` bytes of the ring.
 int phi_pipe_reserve_memory(struct pipe *p, uint32_t size);
 // Remove what nobody has mapped from the namespace directory `dir`; how many files.
@@ -226,8 +226,11 @@ void phi_pipe_release(int fd);
 // The process is about to become another program, or to start one that gets its descriptors; with `all`,
 // even those with FD_CLOEXEC.
 void phi_pipe_leaving(bool all);
-// The process exits: what it has promised to read goes back to the kernel.
+// The process ends: what it has promised to read goes back to the kernel, and rings that nobody else has
+// mapped are removed.
 void phi_pipe_exit(void);
+// Whether this is a vfork child: in its parent's memory, with descriptors of its own.
+bool phi_pipe_in_vfork(void);
 
 // ---- loan.c ----
 

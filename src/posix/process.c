@@ -32,6 +32,19 @@ __attribute__((destructor)) static void at_exit(void)
 	phi_pipe_exit();
 }
 
+// A child of fork usually ends so; one of vfork always does, and has nothing to let go.
+PUBLIC void _exit(int status)
+{
+	phi_pipe_exit();
+	for (;;)
+		syscall(SYS_exit_group, status);
+}
+
+PUBLIC void _Exit(int status)
+{
+	_exit(status);
+}
+
 // ---- descriptors ----
 
 PUBLIC int close(int fd)
@@ -40,11 +53,27 @@ PUBLIC int close(int fd)
 	return (int)phi_enter_kernel(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
+// A copy of a known pipe's end is known as well, so that its leaving with an exec is.
+static int copied(int fd, int to)
+{
+	if (to >= 0 && phi_pipe_find(fd) != NULL) {
+		int saved = errno;
+		phi_pipe_adopt(to, NULL, false);
+		errno = saved;
+	}
+	return to;
+}
+
+PUBLIC int dup(int fd)
+{
+	return copied(fd, (int)syscall(SYS_dup, fd));
+}
+
 PUBLIC int dup3(int fd, int to, int flags)
 {
 	if (fd != to && (flags & ~O_CLOEXEC) == 0 && fcntl(fd, F_GETFD) >= 0)
 		phi_pipe_release(to);
-	return (int)syscall(SYS_dup3, fd, to, flags);
+	return copied(fd, (int)syscall(SYS_dup3, fd, to, flags));
 }
 
 PUBLIC int dup2(int fd, int to)
