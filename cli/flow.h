@@ -12,7 +12,9 @@
 
 #include "meter.h"
 
-enum { FLOW_BYTES = 256 * 1024 }; // the most that one call moves
+// The most that one call moves: the longer one side fetches, the longer the other must wait for it, and
+// goes to sleep.
+enum { FLOW_BYTES = 64 * 1024 };
 
 struct flow {
 	bool limited, show_totals;
