@@ -136,6 +136,21 @@ static void stop_reading(void *arg)
 	sleep_for_ever();
 }
 
+// Page after page, to the first error.
+static void *work_write_on(void *arg)
+{
+	struct worker *w = arg;
+	ssize_t n;
+
+	memset(w->buf, 'x', w->bytes);
+	at_the_call(w);
+	do
+		n = write(w->fd, w->buf, w->bytes);
+	while (n == (ssize_t)w->bytes);
+	keep(w, n);
+	return NULL;
+}
+
 TEST(writer_asleep_on_the_full_pipe_gets_epipe_when_the_reader_is_killed)
 {
 	ignore_sigpipe();
@@ -148,7 +163,7 @@ TEST(writer_asleep_on_the_full_pipe_gets_epipe_when_the_reader_is_killed)
 		send_flow(pair->p[W], 0, SHORT_FLOW);
 		wait_count(&pair->steps.reached, 1);
 		fill_up(pair->p[W], 4096, 0);
-		start_and_block(&w, work_write, pair->p[W], 4096);
+		start_and_block(&w, work_write_on, pair->p[W], 4096);
 		test_kill(pid);
 		finish(&w);
 		CHECK_EQ(w.result, -1);
