@@ -344,7 +344,7 @@ void pipe_victim_main(void *arg)
 	pipe_victim_end(&v);
 }
 
-static void carry(const int fds[2])
+void pipe_carries(const int fds[2])
 {
 	uint8_t out[MOST], in[MOST];
 	for (size_t round = 0; round < 50; round++) {
@@ -362,9 +362,9 @@ void pipe_works(void)
 	int fds[2];
 	CHECK_OK(ph_pipe2(fds, O_NONBLOCK | O_CLOEXEC));
 	CHECK_EQ(phi_pipe_force_lease(fds[R]), 1);
-	carry(fds);
+	pipe_carries(fds);
 	CHECK_OK(ph_export(fds[W]));
-	carry(fds);
+	pipe_carries(fds);
 	CHECK_OK(ph_close(fds[W]));
 	CHECK_EQ(ph_read(fds[R], &(char){0}, 1), 0);
 	CHECK_OK(ph_close(fds[R]));

@@ -49,6 +49,9 @@ struct pipe_victim_job {
 };
 void pipe_victim_main(void *job);
 
+// An empty pipe carries bytes, to whatever place.
+void pipe_carries(const int fds[2]);
+
 // A new pipe works, through the ring and through the kernel.
 void pipe_works(void);
 
