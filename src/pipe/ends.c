@@ -16,7 +16,7 @@
 
 static uintptr_t pipes; // struct pipe *
 static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
-static struct pipe_end *unused_ends; // under change
+static struct pipe_end *all_ends; // under change; p == NULL: to be used again
 
 static struct pipe *first_pipe(void)
 {
@@ -171,11 +171,16 @@ static struct pipe *take_in(int fd, const struct stat *st, const char *name, boo
 
 static struct pipe_end *new_end(void)
 {
-	struct pipe_end *e = unused_ends;
-	if (e == NULL)
-		return calloc(1, sizeof *e);
-	unused_ends = (struct pipe_end *)e->handle.description; // the link of the unused
-	memset(e, 0, sizeof *e);
+	struct pipe_end *e = all_ends;
+	while (e != NULL && e->p != NULL)
+		e = e->all_next;
+	if (e != NULL)
+		return e;
+	e = calloc(1, sizeof *e);
+	if (e != NULL) {
+		e->all_next = all_ends;
+		all_ends = e;
+	}
 	return e;
 }
 
@@ -187,8 +192,7 @@ static void drop_end(struct pipe_end *e)
 	store_relaxed_u32(&p->ends, p->ends - 1);
 	if (p->ends == 0)
 		bury(p, e->handle.fd);
-	e->handle.description = (uint32_t *)unused_ends;
-	unused_ends = e;
+	e->p = NULL;
 	pthread_mutex_unlock(&change);
 }
 
@@ -210,6 +214,7 @@ static struct pipe_end *make_end(int fd, const struct stat *st, int flags, const
 		e->readable = access != O_WRONLY;
 		e->writable = access != O_RDONLY;
 		e->nonblock = (flags & O_NONBLOCK) != 0;
+		e->nosigpipe = 0;
 	}
 	pthread_mutex_unlock(&change);
 	return e;

@@ -72,7 +72,10 @@ struct pipe_control {
 
 	// R and W: a flush of the ring into the kernel's pipe is in progress, up to here; 0 = none.
 	uint64_t flush_to;
-	uint64_t pad5[7];
+	// R and W: the kernel's pipe, which had drain_had bytes, is being drained into the ring, up to here.
+	uint64_t drain_to;
+	uint64_t drain_had;
+	uint64_t pad5[5];
 
 	uint64_t unused[PIPE_UNUSED_WORDS];
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -17,8 +18,11 @@
 #define RWF_NOWAIT 8
 #endif
 
-// How long who holds both locks waits for writers on their way to the kernel's pipe.
-#define PATIENCE_NS 50000
+// How long who holds both locks waits for writers on their way to the kernel's pipe: to take a lease,
+// which can wait for another time; to flush, which cannot.
+#define TAKE_PATIENCE_NS 50000
+#define FLUSH_PATIENCE_NS 100000000
+#define LOCK_PATIENCE_NS 1000000000
 
 // ---- the robust list ----
 
@@ -81,30 +85,88 @@ void phi_pipe_delist(struct pipe *p)
 
 // A flush was begun and not finished: the kernel's pipe was empty before it, and no writer of the library
 // has been there since.
-static void repair(struct pipe *p, int fd)
+static void repair_flush(struct pipe_control *c, int fd)
 {
-	struct pipe_control *c = phi_pipe_control(p);
 	uint64_t to = load_relaxed_u64(&c->flush_to);
-	if (to == 0)
-		return;
 	uint64_t n = to - load_relaxed_u64(&c->head);
-	if (phi_pipe_kernel_bytes(fd) >= n && to == load_relaxed_u64(&c->tail))
+	if (to != 0 && phi_pipe_kernel_bytes(fd) >= n && to == load_relaxed_u64(&c->tail))
 		store_release_u64(&c->head, to); // PIPE_HEAD
 	store_relaxed_u64(&c->flush_to, 0);
+}
+
+// A drain was: if the kernel's pipe has less than before, its bytes stand in the ring.
+static void repair_drain(struct pipe_control *c, int fd)
+{
+	uint64_t to = load_relaxed_u64(&c->drain_to);
+	uint64_t used = to - load_relaxed_u64(&c->head);
+	if (to != 0 && phi_pipe_kernel_bytes(fd) < load_relaxed_u64(&c->drain_had) &&
+	    used <= phi_pipe_size(c) && to - load_relaxed_u64(&c->tail) <= used)
+		store_release_u64(&c->tail, to); // PIPE_TAIL
+	store_relaxed_u64(&c->drain_to, 0);
+}
+
+static bool needs_repair(const struct pipe_control *c)
+{
+	return load_relaxed_u64(&c->flush_to) != 0 || load_relaxed_u64(&c->drain_to) != 0;
+}
+
+// Whether the thread's process has the ring mapped: nobody else can hold its locks. True if that cannot
+// be told.
+static bool is_user(const struct pipe *p, uint32_t tid)
+{
+	char path[32];
+	char line[512];
+	unsigned long inode;
+	snprintf(path, sizeof path, "/proc/%" PRIu32 "/maps", tid);
+	FILE *f = fopen(path, "re");
+	if (f == NULL)
+		return true;
+	bool found = false;
+	while (!found && fgets(line, sizeof line, f) != NULL)
+		found = sscanf(line, "%*s %*s %*s %*s %lu", &inode) == 1 && inode == p->region.inode;
+	fclose(f);
+	return found;
+}
+
+bool phi_pipe_is_user(const struct pipe *p, uint32_t tid)
+{
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	bool yes = is_user(p, tid);
+	pthread_setcancelstate(state, NULL);
+	return yes;
+}
+
+// Who is stopped with a lock is waited for. A word that names a stranger was scribbled.
+int phi_pipe_lock(const struct pipe *p, struct phi_hold *h, struct phi_lock *lock)
+{
+	for (;;) {
+		int r = phi_lock_take(h, lock, LOCK_PATIENCE_NS);
+		if (__builtin_expect(r != -EAGAIN, 1))
+			return r;
+		uint32_t word = load_relaxed_u32(&lock->word);
+		uint32_t tid = word & (LEASE_DIED - 1);
+		if (tid != 0 && !phi_pipe_is_user(p, tid))
+			cas_acq_rel_u32(&lock->word, word, (word & LEASE_WAITERS) | LEASE_DIED);
+	}
 }
 
 int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h)
 {
 	struct pipe_control *c = phi_pipe_control(p);
 	phi_enter(h);
-	int r = phi_lock_take(h, &c->read, -1);
-	if (__builtin_expect(r == -EOWNERDEAD || (r == 0 && load_relaxed_u64(&c->flush_to) != 0), 0)) {
-		repair(p, fd);
-		r = 0;
-	}
-	if (__builtin_expect(r < 0, 0))
+	int r = phi_pipe_lock(p, h, &c->read);
+	if (__builtin_expect(r < 0 && r != -EOWNERDEAD, 0)) {
 		phi_leave(h);
-	return r;
+		return r;
+	}
+	if (__builtin_expect(!needs_repair(c), 1))
+		return 0;
+	// Both locks' work was broken off, so both are taken to mend it.
+	phi_lock_drop(h, &c->read);
+	phi_leave(h);
+	r = phi_pipe_clear_dead(p, fd);
+	return r < 0 ? r : phi_pipe_lock_read(p, fd, h);
 }
 
 bool phi_pipe_in_vfork(void)
@@ -134,22 +196,22 @@ int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving
 	phi_enter(&b->w);
 	if (leaving)
 		be_yourself(b);
-	int r = phi_lock_take(&b->r, &b->c->read, -1);
-	if (r == -EOWNERDEAD || (r == 0 && load_relaxed_u64(&b->c->flush_to) != 0)) {
-		repair(p, fd);
-		r = 0;
-	}
-	if (r < 0) {
+	int r = phi_pipe_lock(p, &b->r, &b->c->read);
+	if (r < 0 && r != -EOWNERDEAD) {
 		phi_leave(&b->r);
 		return r;
 	}
 	// The read lock on the list, `pending` free for the other.
 	phi_lock_to_duty(&b->r, &b->c->read, &b->c->lease);
-	r = phi_lock_take(&b->w, &b->c->write, -1);
+	r = phi_pipe_lock(p, &b->w, &b->c->write);
 	if (r < 0 && r != -EOWNERDEAD) {
 		phi_lock_drop(&b->r, &b->c->read);
 		phi_leave(&b->r);
 		return r;
+	}
+	if (needs_repair(b->c)) {
+		repair_flush(b->c, fd);
+		repair_drain(b->c, fd);
 	}
 	return 0;
 }
@@ -195,7 +257,7 @@ void phi_pipe_seal(struct pipe *p, uint32_t flags)
 	struct pipe_control *c = phi_pipe_control(p);
 	struct phi_hold w;
 	phi_enter(&w);
-	int r = phi_lock_take(&w, &c->write, -1);
+	int r = phi_pipe_lock(p, &w, &c->write);
 	if (r < 0 && r != -EOWNERDEAD) {
 		phi_leave(&w);
 		return;
@@ -227,9 +289,12 @@ int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody)
 		return r;
 	bool empty = phi_pipe_ring_empty(b.c);
 	uint32_t holder = load_relaxed_u32(&b.c->lease) & ~LEASE_WAITERS;
-	if (empty && (anybody || holder == b.w.self->tid || !phi_pipe_leased(holder)))
+	bool ends = empty && (anybody || holder == b.w.self->tid || !phi_pipe_leased(holder));
+	if (ends)
 		end_lease_of_both(&b);
 	phi_pipe_unlock_both(&b);
+	if (ends)
+		phi_pipe_delist(p);
 	return empty;
 }
 
@@ -247,6 +312,17 @@ static ssize_t read_now(int fd, const struct iovec *iov, int count, size_t there
 	return r < 0 ? -errno : r;
 }
 
+// Before and after the system call that moves bytes from the kernel's pipe into the ring: who repairs
+// sees from the kernel's pipe whether it was made.
+static void note_drain(struct pipe_control *c, uint64_t to, uint64_t had)
+{
+	compiler_barrier();
+	store_relaxed_u64(&c->drain_had, had);
+	compiler_barrier();
+	store_relaxed_u64(&c->drain_to, to);
+	compiler_barrier();
+}
+
 // Under R and W: what stands in the kernel's pipe goes behind the ring's bytes. Whether all of it did.
 bool phi_pipe_drain(struct pipe_both *b)
 {
@@ -262,10 +338,13 @@ bool phi_pipe_drain(struct pipe_both *b)
 		struct iovec iov[2];
 		size_t n = there < size - used ? there : (size_t)(size - used);
 		int count = phi_pipe_pieces(b->p, tail, size, n, iov);
+		note_drain(b->c, tail + n, there);
 		ssize_t r = read_now(b->fd, iov, count, there);
+		if (r > 0)
+			store_release_u64(&b->c->tail, tail + (uint64_t)r); // PIPE_TAIL
+		note_drain(b->c, 0, 0);
 		if (r <= 0)
 			return r == 0 || r == -EAGAIN;
-		store_release_u64(&b->c->tail, tail + (uint64_t)r); // PIPE_TAIL
 	}
 }
 
@@ -306,10 +385,18 @@ static bool somebody_goes(struct pipe_control *c, bool ask_whether_they_live)
 	return load_acquire_u32(&c->goers_beyond) != 0;
 }
 
-// Under R and W, with a lease, or with PIPE_FLUSHING there: nobody sets out any more. Drain the kernel's
+static void let_them_run(const struct pipe_control *c)
+{
+	if (load_relaxed_u32(&c->tx_cpu) == phi_cpu())
+		syscall(SYS_sched_yield);
+	else
+		cpu_relax();
+}
+
+// Under R and W, with a lease, or a flush in progress: nobody sets out any more. Drain the kernel's
 // pipe until those who had set out are back. Whether the kernel's pipe is empty then, and stays so, as
 // far as the library goes.
-static bool drain_until_quiet(struct pipe_both *b)
+static bool drain_until_quiet(struct pipe_both *b, int64_t patience_ns)
 {
 	int64_t begin = phi_now_ns();
 	bool late = false;
@@ -321,8 +408,8 @@ static bool drain_until_quiet(struct pipe_both *b)
 			return true;
 		if (late)
 			return false;
-		late = phi_now_ns() - begin > PATIENCE_NS;
-		cpu_relax();
+		late = phi_now_ns() - begin > patience_ns;
+		let_them_run(b->c);
 	}
 }
 
@@ -346,50 +433,67 @@ static void pour(struct pipe_both *b)
 	store_relaxed_u64(&c->flush_to, 0);
 }
 
-// The kernel's pipe shall hold so many bytes, in pieces that need not fill their pages.
+// The kernel's pipe shall hold so many bytes.
 static bool make_room(int fd, uint64_t bytes)
 {
 	long room = syscall(SYS_fcntl, fd, F_GETPIPE_SZ);
-	uint64_t need = (bytes / PIPE_PAGE + 2) * PIPE_PAGE;
+	uint64_t need = (bytes + PIPE_PAGE - 1) / PIPE_PAGE * PIPE_PAGE;
 	return room >= 0 && ((uint64_t)room >= need || syscall(SYS_fcntl, fd, F_SETPIPE_SZ, need) >= 0);
 }
 
-static size_t save_rest(int fd, uint8_t *saved, size_t room)
+struct rest {
+	uint8_t *bytes;
+	size_t n, room;
+};
+
+static void save_rest(int fd, struct rest *rest)
 {
-	size_t n = 0;
-	while (n < room) {
-		long r = syscall(SYS_read, fd, saved + n, room - n);
+	while (rest->n < rest->room) {
+		long r = syscall(SYS_read, fd, rest->bytes + rest->n, rest->room - rest->n);
 		if (r <= 0)
 			break;
-		n += (size_t)r;
+		rest->n += (size_t)r;
 	}
-	return n;
+}
+
+// Writers asleep in the full pipe go on as it empties, and none may come between the ring and the rest.
+static void save_until_quiet(struct pipe_both *b, struct rest *rest)
+{
+	int64_t begin = phi_now_ns();
+	bool going = true;
+	while (going && rest->n < rest->room && phi_now_ns() - begin < FLUSH_PATIENCE_NS) {
+		going = somebody_goes(b->c, false);
+		save_rest(b->fd, rest);
+		if (going)
+			syscall(SYS_sched_yield);
+	}
+}
+
+static void put_rest_back(int fd, const struct rest *rest)
+{
+	for (size_t done = 0; done < rest->n;) {
+		long r = syscall(SYS_write, fd, rest->bytes + done, rest->n - done);
+		if (r <= 0)
+			break;
+		done += (size_t)r;
+	}
 }
 
 // The ring is full, and bytes that come behind it stand in the kernel's pipe: out of the way with them
 // for a moment. If this process dies in that moment, it has read them.
 static void pour_before_rest(struct pipe_both *b, uint32_t size)
 {
-	size_t rest = phi_pipe_kernel_bytes(b->fd);
-	size_t room = rest + PIPE_GOERS * PIPE_KERNEL_PIECE_BYTES; // what blocked writers put in meanwhile
-	if (!make_room(b->fd, size + rest))
+	struct rest rest = {.room = phi_pipe_kernel_bytes(b->fd) + PIPE_GOERS * PIPE_KERNEL_PIECE_BYTES};
+	if (!make_room(b->fd, size + phi_pipe_kernel_bytes(b->fd) + PIPE_KERNEL_PIECE_BYTES))
 		return;
-	void *saved = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (saved == MAP_FAILED)
+	rest.bytes = mmap(NULL, rest.room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rest.bytes == MAP_FAILED)
 		return;
-	size_t n = save_rest(b->fd, saved, room);
-	int64_t begin = phi_now_ns();
-	while (somebody_goes(b->c, false) && n < room && phi_now_ns() - begin < PATIENCE_NS)
-		n += save_rest(b->fd, (uint8_t *)saved + n, room - n);
-	make_room(b->fd, size + n);
+	save_until_quiet(b, &rest);
+	make_room(b->fd, size + rest.n + 2 * PIPE_PAGE);
 	pour(b);
-	for (size_t done = 0; done < n;) {
-		long r = syscall(SYS_write, b->fd, (uint8_t *)saved + done, n - done);
-		if (r <= 0)
-			break;
-		done += (size_t)r;
-	}
-	munmap(saved, room);
+	put_rest_back(b->fd, &rest);
+	munmap(rest.bytes, rest.room);
 }
 
 // The ring's bytes into the kernel's pipe, before what stands there. While it lasts the lease reads as
@@ -413,7 +517,7 @@ static void flush(struct pipe_both *b)
 	if ((was & LEASE_WAITERS) || load_relaxed_u32(&c->tx_asleep) != 0)
 		phi_ring(&c->room_event, INT_MAX);
 	fence_seq_cst();
-	if (!drain_until_quiet(b))
+	if (!drain_until_quiet(b, FLUSH_PATIENCE_NS))
 		pour_before_rest(b, size);
 	else if (make_room(both, load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head)))
 		pour(b);
@@ -481,7 +585,7 @@ static int take(struct pipe_both *b)
 	end_lease_of_both(b); // of a dead one
 	store_release_u32(&c->lease, b->w.self->tid); // PIPE_LEASE
 	fence_seq_cst();                              // PIPE_SLEEPERS, PIPE_GOERS
-	if (others_sleep(c, b->w.self->tid) || !drain_until_quiet(b)) {
+	if (others_sleep(c, b->w.self->tid) || !drain_until_quiet(b, TAKE_PATIENCE_NS)) {
 		end_lease_of_both(b); // what is in the ring now comes first
 		return 0;
 	}
@@ -521,7 +625,7 @@ int phi_pipe_prepare(struct pipe_end *e)
 	return fits ? 0 : -EBUSY;
 }
 
-int phi_pipe_take_lease(struct pipe_end *e)
+static int take_lease(struct pipe_end *e)
 {
 	struct pipe *p = e->p;
 	struct pipe_control *c = phi_pipe_control(p);
@@ -538,6 +642,16 @@ int phi_pipe_take_lease(struct pipe_end *e)
 	}
 	r = may_take(c) && phi_pipe_size(c) != 0 ? take(&b) : 0;
 	phi_pipe_unlock_both(&b);
+	return r;
+}
+
+// On the way back from a read: what was read must not be lost to a cancellation.
+int phi_pipe_take_lease(struct pipe_end *e)
+{
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	int r = take_lease(e);
+	pthread_setcancelstate(state, NULL);
 	return r;
 }
 

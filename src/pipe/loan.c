@@ -117,7 +117,7 @@ static int reserve_in_ring(struct pipe_end *e, struct pipe_control *c, size_t by
 {
 	struct phi_hold h;
 	phi_enter(&h);
-	int r = phi_lock_take(&h, &c->write, -1);
+	int r = phi_pipe_lock(e->p, &h, &c->write);
 	if (r < 0 && r != -EOWNERDEAD) {
 		phi_leave(&h);
 		return r;
@@ -129,9 +129,9 @@ static int reserve_in_ring(struct pipe_end *e, struct pipe_control *c, size_t by
 	case DONE:
 		return 1;
 	case NO_ROOM:
-		return phi_pipe_wait_room(e, bytes <= PIPE_ATOMIC_BYTES ? bytes : 1);
+		return phi_pipe_wait_room(e, bytes <= PIPE_ATOMIC_BYTES ? bytes : 1, false);
 	case TAKEN:
-		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->reserved);
+		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->reserved);
 	case NO_LEASE:
 		break;
 	}
@@ -181,11 +181,11 @@ static void give_back(struct pipe_control *c)
 }
 
 // 1 published; 0 there is no lease any more; -ESTALE somebody took us for dead.
-static int publish(struct pipe_control *c, const struct pipe_loan *l, size_t bytes)
+static int publish(struct pipe *p, struct pipe_control *c, const struct pipe_loan *l, size_t bytes)
 {
 	struct phi_hold h;
 	phi_enter(&h);
-	int r = phi_lock_take(&h, &c->write, -1);
+	int r = phi_pipe_lock(p, &h, &c->write);
 	if (r < 0 && r != -EOWNERDEAD) {
 		phi_leave(&h);
 		return r;
@@ -203,7 +203,7 @@ static int publish(struct pipe_control *c, const struct pipe_loan *l, size_t byt
 static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, size_t bytes)
 {
 	struct pipe_control *c = phi_pipe_control(e->p);
-	ssize_t r = bytes == 0 ? 0 : publish(c, l, bytes);
+	ssize_t r = bytes == 0 ? 0 : publish(e->p, c, l, bytes);
 	if (r == 0 && bytes > 0) {
 		// Nobody writes where we reserved; who wants a lease waits for us to be done.
 		struct iovec iov[2];
@@ -335,7 +335,7 @@ ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count)
 		if (r == 1)
 			break;
 		if (r == -EBUSY)
-			r = phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->held);
+			r = phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->held);
 		else if (r == 0)
 			r = wait_bytes(e, c);
 		if (r != 0)

@@ -65,6 +65,7 @@ struct pipe {
 struct pipe_end {
 	struct phi_handle handle;
 	struct pipe *p;
+	struct pipe_end *all_next; // of all ever made
 	bool readable, writable;
 	bool nonblock; // as far as we were told; only to decide whether to spin
 	uint32_t nosigpipe;
@@ -146,6 +147,10 @@ struct pipe_both {
 	int fd; // any end, to ask the kernel by
 };
 
+// One lock: as phi_lock_take, but -EAGAIN.
+int phi_pipe_lock(const struct pipe *p, struct phi_hold *h, struct phi_lock *lock);
+// Whether the thread can be one of the ring's users.
+bool phi_pipe_is_user(const struct pipe *p, uint32_t tid);
 // The read lock: 0, -EDEADLK. `fd` is any end.
 int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h);
 // Both; `leaving`: perhaps in a vfork child.
@@ -191,12 +196,13 @@ void phi_pipe_wake_up(void *slot);
 bool phi_pipe_publish_head(struct pipe_control *c, uint64_t head, uint32_t size);
 // Into the kernel's pipe, with or without SIGPIPE.
 ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpipe);
-// Wait until the ring has room for `need` bytes, or there is no lease: 0, -EINTR, -EAGAIN, -EDEADLK.
-int phi_pipe_wait_room(struct pipe_end *e, size_t need);
+// Wait until the ring has room for `need` bytes, or there is no lease: 0, -EINTR, -EAGAIN, -EDEADLK. With
+// `begun`, part of the call is done, and a signal ends the wait whatever SA_RESTART says.
+int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun);
 // Whether stdio may have the descriptor as well: then its bytes go the same way as ours, by the kernel.
 bool phi_pipe_stdio_has(int fd, bool reading);
 // Wait for a thread that holds a place in the ring (`word` names it) to let go or die. 0, -EINTR.
-int phi_pipe_wait_holder(uint32_t *word);
+int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word);
 // Whether the descriptor is O_NONBLOCK now.
 bool phi_pipe_nonblock(int fd);
 size_t phi_pipe_kernel_bytes(int fd);

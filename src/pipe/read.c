@@ -258,7 +258,7 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 	case HELD:
 		if (load_relaxed_u32(&c->held) == phi_self()->tid)
 			return -EDEADLK;
-		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->held);
+		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->held);
 	case EMPTY:
 		break;
 	}

@@ -9,17 +9,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define IDLE_NS 20000000
 #define IDLE_LOOK_EVERY 64
-#define HOLDER_SLICE_NS 5000000
+#define HOLDER_SLICE_NS 20000000
 
 enum outcome { DONE, NO_LEASE, NO_ROOM, RESERVED };
 
@@ -138,7 +140,7 @@ static enum outcome ring_write(struct pipe *p, struct pipe_control *c, struct pi
 {
 	struct phi_hold h;
 	phi_enter(&h);
-	int r = phi_lock_take(&h, &c->write, -1);
+	int r = phi_pipe_lock(p, &h, &c->write);
 	if (__builtin_expect(r < 0 && r != -EOWNERDEAD, 0)) {
 		phi_leave(&h);
 		*error = r;
@@ -191,7 +193,15 @@ static int announce(struct pipe *p, int fd, size_t need, uint32_t *event, uint32
 	return 0;
 }
 
-static int sleep_for_room(struct pipe *p, int fd, size_t need)
+// A futex wait with a timeout is not restarted, but cannot look at the lease: that takes the timeout.
+static int sleep_unrestarted(const struct phi_sleep *s)
+{
+	int r = phi_futex_wait(s->event, s->seen, IDLE_NS);
+	pthread_testcancel();
+	return r == -EINTR ? r : PHI_WOKEN;
+}
+
+static int sleep_for_room(struct pipe *p, int fd, size_t need, bool begun)
 {
 	struct pipe_control *c = phi_pipe_control(p);
 	struct phi_deadline never = {.clock = -1};
@@ -209,7 +219,7 @@ static int sleep_for_room(struct pipe *p, int fd, size_t need)
 	int64_t begin = phi_now_ns();
 	phi_enter(&h);
 	phi_duty(&h, &c->lease);
-	r = phi_sleep(&s);
+	r = begun ? sleep_unrestarted(&s) : phi_sleep(&s);
 	if (r == PHI_WOKEN_BY_DEATH)
 		phi_ring(&c->room_event, INT_MAX);
 	phi_leave(&h);
@@ -219,7 +229,7 @@ static int sleep_for_room(struct pipe *p, int fd, size_t need)
 	return r < 0 ? r : 0;
 }
 
-int phi_pipe_wait_room(struct pipe_end *e, size_t need)
+int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun)
 {
 	struct pipe_control *c = phi_pipe_control(e->p);
 	uint64_t head = load_relaxed_u64(&c->head);
@@ -229,11 +239,11 @@ int phi_pipe_wait_room(struct pipe_end *e, size_t need)
 	if (used > phi_pipe_size(c) ||
 	    phi_spin_while(&e->p->tx_spin, &c->head, head, &c->rx_cpu, NULL))
 		return 0;
-	return sleep_for_room(e->p, e->handle.fd, need);
+	return sleep_for_room(e->p, e->handle.fd, need, begun);
 }
 
 // How long it takes is the other's matter; that it lives is asked for.
-int phi_pipe_wait_holder(uint32_t *word)
+int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word)
 {
 	uint32_t tid = load_relaxed_u32(word);
 	if (tid == 0)
@@ -241,7 +251,8 @@ int phi_pipe_wait_holder(uint32_t *word)
 	int r = phi_futex_wait(word, tid, HOLDER_SLICE_NS);
 	if (r == -EINTR)
 		return r;
-	if (r == -ETIMEDOUT && phi_tid_dead(tid) && cas_acq_rel_u32(word, tid, 0))
+	bool gone = r == -ETIMEDOUT && (phi_tid_dead(tid) || !phi_pipe_is_user(p, tid));
+	if (gone && cas_acq_rel_u32(word, tid, 0))
 		phi_futex_wake(word, INT_MAX);
 	pthread_testcancel();
 	return 0;
@@ -277,11 +288,13 @@ struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e)
 	return c;
 }
 
-static void note_writer(struct pipe *p)
+static void note_writer(struct pipe_control *c)
 {
-	struct pipe_control *c = phi_pipe_control(p);
-	if (c != NULL && load_relaxed_u32(&c->writers) == 0)
+	uint32_t cpu = phi_cpu();
+	if (load_relaxed_u32(&c->writers) == 0)
 		store_relaxed_u32(&c->writers, 1);
+	if (load_relaxed_u32(&c->tx_cpu) != cpu)
+		store_relaxed_u32(&c->tx_cpu, cpu);
 }
 
 struct goer {
@@ -304,6 +317,7 @@ static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe
 {
 	volatile ssize_t r = -ENOMSG;
 	struct goer g = {e->p, c, NULL};
+	note_writer(c);
 	add_acq_rel_u32(&e->p->inside, 1);
 	g.slot = phi_pipe_go(c, phi_self()->tid);
 	pthread_cleanup_push(come_back, &g);
@@ -321,7 +335,6 @@ static ssize_t kernel_write(struct pipe_end *e, struct pipe_bytes *bytes, bool a
 	struct pipe *p = e->p;
 	struct pipe_control *c = phi_pipe_control(p);
 	size_t most = atomic ? bytes->left : PIPE_KERNEL_PIECE_BYTES;
-	note_writer(p);
 	if (c != NULL)
 		return put_known(e, c, bytes, most, nosigpipe, by_force);
 	ssize_t r = phi_pipe_put(e->handle.fd, bytes, most, nosigpipe);
@@ -332,7 +345,7 @@ static ssize_t kernel_write(struct pipe_end *e, struct pipe_bytes *bytes, bool a
 
 // One step: what it moved, or -errno; 0 = look again.
 static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *bytes,
-                         bool atomic)
+                         bool atomic, bool begun)
 {
 	int error = 0;
 	size_t before = bytes->left;
@@ -343,11 +356,11 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 			phi_pipe_seal(e->p, 0);
 		return (ssize_t)(before - bytes->left);
 	case NO_ROOM:
-		return phi_pipe_wait_room(e, need);
+		return phi_pipe_wait_room(e, need, begun);
 	case RESERVED:
 		if (load_relaxed_u32(&c->reserved) == phi_self()->tid)
 			return -EBUSY;
-		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(&c->reserved);
+		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->reserved);
 	case NO_LEASE:
 		break;
 	}
@@ -372,6 +385,20 @@ static ssize_t kernel_step(struct pipe_end *e, struct pipe_bytes *bytes, bool at
 	return r == -ENOMSG ? 0 : r;
 }
 
+// Part of a write is done, and write(2) would restart after a signal: wait by a call that does not. What
+// goes in then goes in before write(2) sleeps again. False: a signal came, or O_NONBLOCK does not wait.
+static bool room_in_kernel(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+	struct timespec now = {0, 0};
+	bool nonblock = phi_pipe_nonblock(fd);
+	int type;
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	long r = syscall(SYS_ppoll, &pfd, 1, nonblock ? &now : NULL, NULL, 8);
+	pthread_setcanceltype(type, NULL);
+	return r > 0;
+}
+
 ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, bool nosigpipe)
 {
 	struct pipe_bytes bytes;
@@ -383,7 +410,9 @@ ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, b
 	bool whole = true;
 	for (;;) {
 		struct pipe_control *c = total == 0 ? NULL : phi_pipe_ring_to_write(e);
-		ssize_t r = c == NULL ? -ENOMSG : ring_step(e, c, &bytes, atomic);
+		ssize_t r = c == NULL ? -ENOMSG : ring_step(e, c, &bytes, atomic, bytes.left < total);
+		if ((r == -ENOMSG || r == -EDEADLK) && bytes.left < total && !room_in_kernel(e->handle.fd))
+			return (ssize_t)(total - bytes.left);
 		if (r == -ENOMSG || r == -EDEADLK)
 			r = kernel_step(e, &bytes, atomic, nosigpipe, r == -EDEADLK, &whole);
 		if (r < 0)

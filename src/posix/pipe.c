@@ -111,6 +111,14 @@ int ph_openat(int dirfd, const char *path, int flags, ...)
 
 // ---- reading and writing ----
 
+// Whether the pipe is the kernel's for good, so far as this process needs to know.
+static inline bool is_kernels(const struct pipe *p)
+{
+	uint32_t family = phi_description_flags(p->family);
+	return (family & (FAMILY_POLLED | FAMILY_EXPORTED)) && !(family & FAMILY_RING) &&
+	       phi_pipe_control(p) == NULL;
+}
+
 ssize_t ph_readv(int fd, const struct iovec *iov, int count)
 {
 	struct pipe_end *e = find(fd);
@@ -123,7 +131,7 @@ ssize_t ph_readv(int fd, const struct iovec *iov, int count)
 ssize_t ph_read(int fd, void *buf, size_t bytes)
 {
 	struct pipe_end *e = find(fd);
-	if (e == NULL || !e->readable)
+	if (e == NULL || !e->readable || is_kernels(e->p))
 		return read(fd, buf, bytes);
 	pthread_testcancel();
 	struct iovec iov = {buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
@@ -150,6 +158,9 @@ ssize_t ph_writev(int fd, const struct iovec *iov, int count)
 
 ssize_t ph_write(int fd, const void *buf, size_t bytes)
 {
+	struct pipe_end *e = find(fd);
+	if (e == NULL || (is_kernels(e->p) && load_relaxed_u32(&e->nosigpipe) == 0))
+		return write(fd, buf, bytes);
 	struct iovec iov = {(void *)buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
 	return do_write(fd, &iov, 1, false);
 }

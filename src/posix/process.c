@@ -83,6 +83,9 @@ PUBLIC int dup2(int fd, int to)
 	return dup3(fd, to, 0);
 }
 
+int close_range(unsigned first, unsigned last, int flags); // which musl does not declare
+void closefrom(int first);
+
 static void release_range(unsigned first, unsigned last)
 {
 	unsigned most = PHI_FD_BLOCKS * PHI_FD_BLOCK;
