@@ -70,17 +70,17 @@ static inline void pattern_fill(void *buf, uint64_t position, size_t bytes)
 // What stands here instead: the bytes of another place, or garbage.
 static inline void pattern_complain(const unsigned char *at, uint64_t position, size_t bytes)
 {
-	enum { LOOK = 32, FAR = 1 << 20 };
-	const uint64_t from = position < FAR ? 0 : position - FAR;
-	unsigned char want[LOOK];
+	const uint64_t far = 4 << 20, from = position < far ? 0 : position - far;
+	unsigned char want[32];
+	const size_t look = bytes < sizeof(want) ? bytes : sizeof(want);
 
 	fprintf(stderr, "byte %llu of the stream is wrong", (unsigned long long)position);
-	for (uint64_t p = from; bytes >= LOOK && p < position + FAR; p++) {
-		pattern_fill(want, p, LOOK);
-		if (memcmp(at, want, LOOK) == 0)
+	for (uint64_t p = from; look >= 6 && p < position + far; p++) {
+		pattern_fill(want, p, look);
+		if (memcmp(at, want, look) == 0)
 			fprintf(stderr, ", there are those from %llu on", (unsigned long long)p);
 	}
-	fprintf(stderr, "\n");
+	fprintf(stderr, " (%zu bytes)\n", bytes);
 }
 
 static inline bool pattern_match(const void *buf, uint64_t position, size_t bytes)
