@@ -67,7 +67,7 @@ TEST(number_that_is_not_open_is_pollnval)
 	CHECK_EQ(p.revents, POLLNVAL);
 }
 
-/* ---- on a pipe in full flow ---- */
+/* ---- on a pipe in full flow: a new one each time, since who polls may slow it down for good ---- */
 
 struct family {
 	int p[2];
@@ -76,41 +76,54 @@ struct family {
 
 enum { ROUNDS = 10, LEFT = 100 };
 
+static struct family *make_family(void)
+{
+	struct family *f = share(sizeof(*f));
+
+	make_pipe(f->p);
+	return f;
+}
+
+static void drop_family(struct family *f, pid_t child, int fd)
+{
+	test_join(child);
+	CHECK_OK(close(fd));
+	CHECK_OK(munmap(f, sizeof(*f)));
+}
+
 static void write_flow_and_wait(void *arg)
 {
 	struct family *f = arg;
 	int fd = only(f->p, W);
 
-	for (int i = 1; i <= ROUNDS; i++) {
-		send_flow(fd, 0, SHORT_FLOW);
-		reach_and_wait(&f->steps, i);
-	}
+	send_flow(fd, 0, SHORT_FLOW);
+	reach_and_wait(&f->steps, 1);
+}
+
+static void see_what_a_flow_left(enum how how)
+{
+	struct family *f = make_family();
+	pid_t pid = test_fork(write_flow_and_wait, f);
+	int fd = only(f->p, R);
+
+	take_flow(fd, 0, SHORT_FLOW - LEFT);
+	wait_count(&f->steps.reached, 1);
+	CHECK_EQ(ready(how, fd, NOW), POLLIN);
+	take_flow(fd, SHORT_FLOW - LEFT, LEFT - 1);
+	CHECK_EQ(ready(how, fd, NOW), POLLIN);
+	take_flow(fd, SHORT_FLOW - 1, 1);
+	CHECK_EQ(ready(how, fd, NOW), 0);
+	allow(&f->steps, 1);
+	CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLHUP));
+	expect_eof(fd);
+	drop_family(f, pid, fd);
 }
 
 // Bytes that flowed in fast and are not read yet are seen, and so is that there are no more.
 TEST(bytes_left_by_a_flow_are_readable_and_then_gone)
 {
-	for (enum how how = 0; how < HOWS; how++) {
-		struct family *f = share(sizeof(*f));
-		make_pipe(f->p);
-		pid_t pid = test_fork(write_flow_and_wait, f);
-		int fd = only(f->p, R);
-		for (int i = 1; i <= ROUNDS; i++) {
-			take_flow(fd, 0, SHORT_FLOW - LEFT);
-			wait_count(&f->steps.reached, i);
-			CHECK_EQ(ready(how, fd, NOW), POLLIN);
-			take_flow(fd, SHORT_FLOW - LEFT, LEFT - 1);
-			CHECK_EQ(ready(how, fd, NOW), POLLIN);
-			take_flow(fd, SHORT_FLOW - 1, 1);
-			CHECK_EQ(ready(how, fd, NOW), 0);
-			allow(&f->steps, i);
-		}
-		CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLHUP));
-		expect_eof(fd);
-		test_join(pid);
-		CHECK_OK(close(fd));
-		CHECK_OK(munmap(f, sizeof(*f)));
-	}
+	for (int i = 0; i < ROUNDS * HOWS; i++)
+		see_what_a_flow_left((enum how)(i % HOWS));
 }
 
 static void write_flow_then_one(void *arg)
@@ -118,30 +131,33 @@ static void write_flow_then_one(void *arg)
 	const struct family *f = arg;
 	int fd = only(f->p, W);
 
-	for (int i = 0; i < ROUNDS; i++) {
-		send_flow(fd, 0, SHORT_FLOW);
+	send_flow(fd, 0, SHORT_FLOW);
+	for (int i = 0; i < 3; i++) {
 		test_wait_asleep(getppid());
 		put_number(fd, 12345);
 	}
 	test_wait_asleep(getppid());
 }
 
+static void sleep_until_a_write(enum how how)
+{
+	struct family *f = make_family();
+	pid_t pid = test_fork(write_flow_then_one, f);
+	int fd = only(f->p, R);
+
+	take_flow(fd, 0, SHORT_FLOW);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(ready(how, fd, FOR_EVER) & POLLIN, POLLIN);
+		CHECK_EQ(take_number(fd), 12345);
+	}
+	CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLHUP));
+	drop_family(f, pid, fd);
+}
+
 TEST(sleeper_in_poll_is_woken_by_a_write_after_full_flow)
 {
-	for (enum how how = 0; how < HOWS; how++) {
-		struct family f;
-		make_pipe(f.p);
-		pid_t pid = test_fork(write_flow_then_one, &f);
-		int fd = only(f.p, R);
-		for (int i = 0; i < ROUNDS; i++) {
-			take_flow(fd, 0, SHORT_FLOW);
-			CHECK_EQ(as_seen(how, ready(how, fd, FOR_EVER)), POLLIN);
-			CHECK_EQ(take_number(fd), 12345);
-		}
-		CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLHUP));
-		test_join(pid);
-		CHECK_OK(close(fd));
-	}
+	for (int i = 0; i < ROUNDS * HOWS; i++)
+		sleep_until_a_write((enum how)(i % HOWS));
 }
 
 static void read_flow_then_full(void *arg)
@@ -149,33 +165,34 @@ static void read_flow_then_full(void *arg)
 	const struct family *f = arg;
 	int fd = only(f->p, R);
 
-	for (int i = 0; i < ROUNDS; i++) {
-		take_flow(fd, 0, SHORT_FLOW);
+	take_flow(fd, 0, SHORT_FLOW);
+	for (int i = 0; i < 3; i++) {
 		test_wait_asleep(getppid());
 		take_chunk(fd, 65536, 0);
 	}
 	test_wait_asleep(getppid());
 }
 
+static void sleep_until_a_read(enum how how)
+{
+	struct family *f = make_family();
+	pid_t pid = test_fork(read_flow_then_full, f);
+	int fd = only(f->p, W);
+
+	send_flow(fd, 0, SHORT_FLOW);
+	for (int i = 0; i < 3; i++) {
+		put_chunk(fd, 65536, 0);
+		CHECK_EQ(ready(how, fd, FOR_EVER), POLLOUT);
+	}
+	CHECK(fill_up(fd, 4096, 0) > 0);
+	CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLERR));
+	drop_family(f, pid, fd);
+}
+
 TEST(sleeper_in_poll_is_woken_by_a_read_after_full_flow)
 {
-	ignore_sigpipe();
-	for (enum how how = 0; how < HOWS; how++) {
-		struct family f;
-		make_pipe(f.p);
-		pid_t pid = test_fork(read_flow_then_full, &f);
-		int fd = only(f.p, W);
-		for (int i = 0; i < ROUNDS; i++) {
-			send_flow(fd, 0, SHORT_FLOW);
-			put_chunk(fd, 65536, 0);
-			CHECK_EQ(as_seen(how, ready(how, fd, FOR_EVER)), POLLOUT);
-		}
-		const size_t full = fill_up(fd, 4096, 0);
-		CHECK(full > 0);
-		CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLERR));
-		test_join(pid);
-		CHECK_OK(close(fd));
-	}
+	for (int i = 0; i < ROUNDS * HOWS; i++)
+		sleep_until_a_read((enum how)(i % HOWS));
 }
 
 /* ---- the end, seen by poll ---- */
@@ -242,11 +259,9 @@ static void take_when_told(void *arg)
 	struct family *f = arg;
 	int fd = only(f->p, R);
 
-	for (int i = 1; i <= ROUNDS; i++) {
-		take_flow(fd, 0, SHORT_FLOW);
-		reach_and_wait(&f->steps, i);
-		CHECK_EQ(take_number(fd), 12345);
-	}
+	take_flow(fd, 0, SHORT_FLOW);
+	reach_and_wait(&f->steps, 1);
+	CHECK_EQ(take_number(fd), 12345);
 }
 
 static void poll_beside(void *arg)
@@ -258,21 +273,19 @@ static void poll_beside(void *arg)
 
 TEST(third_process_sees_by_poll_what_two_others_exchange)
 {
-	struct family *f = share(sizeof(*f));
-
-	make_pipe(f->p);
-	pid_t reader = test_fork(take_when_told, f);
-	for (int i = 1; i <= ROUNDS; i++) {
+	for (int i = 0; i < ROUNDS; i++) {
+		struct family *f = make_family();
+		pid_t reader = test_fork(take_when_told, f);
 		send_flow(f->p[W], 0, SHORT_FLOW);
-		wait_count(&f->steps.reached, i);
+		wait_count(&f->steps.reached, 1);
 		pid_t poller = test_fork(poll_beside, f);
+		CHECK_OK(close(f->p[R]));
 		test_wait_asleep(poller);
 		put_number(f->p[W], 12345);
 		test_join(poller);
-		allow(&f->steps, i);
+		allow(&f->steps, 1);
+		drop_family(f, reader, f->p[W]);
 	}
-	test_join(reader);
-	drop_pipe(f->p);
 }
 
 /* ---- poll and then read, for a whole stream ---- */
