@@ -78,11 +78,10 @@
 #define STRANGERS_BYTES ((1 << BYTES) - (1 << (WRITERS * WRITES)))
 #define TID(i) ((i) + 1)
 #define DIED 15
-#define FLUSHING 14
 
 chan ring = [BYTES] of { byte };
 chan kernel = [BYTES] of { byte };
-byte lease;              // 0, a TID, DIED, FLUSHING
+byte lease;              // 0, a TID, DIED (also while a flush lasts)
 byte lock_r, lock_w;     // 0 or the holder's TID
 bool sleepers[THREADS];
 bool goers[THREADS];     // writers on their way to the kernel's pipe
@@ -96,7 +95,7 @@ bool gone[THREADS];
 byte leases, seals, polls, deaths;
 
 #define TAKEABLE(l) (l == 0 || gone[l - 1])
-#define LEASED (lease != 0 && lease != DIED && lease != FLUSHING)
+#define LEASED (lease != 0 && lease != DIED)
 #ifdef BUG_TAKE_SEALED
 #define MAY_BE_TAKEN_OVER true
 #elif defined(BUG_TAKE_DEAD)
@@ -166,7 +165,7 @@ inline flush(k, n)
 	if
 	:: atomic { !RING_EMPTY }
 #ifndef BUG_FLUSH_UNLEASED
-		lease = FLUSHING;
+		lease = DIED;
 #else
 		lease = 0;
 #endif

@@ -19,10 +19,10 @@
 //                            bumps; S reads the event, and is queued on the lease; the lease ends, and all
 //                            are woken; S compares the event.
 //   WAITERS_READ_EARLY       The word is exchanged: WAITERS may be raised until the last moment.
-//   FLAG_SAYS                It is WAITERS that says whether to wake then; the flag belongs to R.
-//   TAKE_RINGS_NOT           Who takes a new lease beside the flag rings first. Else: A ends a lease, and is
-//                            on duty; a new one is taken; A is killed before he has woken anybody, and the
-//                            word names a living thread.
+//   CLEARS_FLAG              The flag belongs to R: who ends a lease under W alone leaves it, for the next reader
+//                            to ring once more. Else: A ends a lease, and is killed before he has woken
+//                            anybody; W is free before the kernel looks at `pending`; a new lease is taken, and
+//                            the word names a living thread.
 //   WAKE_AFTER_R             A reader clears the flag and wakes before he lets go of R. Else another takes
 //                            the lease over in between and sees no flag; the first is killed, and the word
 //                            names a living thread.
@@ -81,7 +81,7 @@ bool killed[THREADS];
 bool gone[THREADS];
 byte seals, deaths;
 
-#define TAKEABLE(l) (l == 0 || gone[l - 1])
+#define TAKEABLE(l) (l == 0 || killed[l - 1] || gone[l - 1])
 #define LEASED (lease != 0 && lease != DIED)
 #define FULL (count == DEPTH)
 
@@ -126,6 +126,30 @@ inline wake_one_on_lease()
 	fi
 }
 
+// What the kernel does for the dead: the lease first, for it stands on the list before the lock, or the lock
+// is in `pending`; on duty the other way round.
+inline mark_lease(i)
+{
+	if
+	:: lease == TID(i) ->
+		lease = DIED;
+		if
+		:: waiters -> wake_one_on_lease()
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline bury(me)
+{
+	if
+	:: killed[me] && duty[me] && !LEASED -> wake_one_on_lease()
+	:: else
+	fi;
+	duty[me] = 0
+}
+
 // Under W: no lease any more. Who sleeps is woken after; the word is exchanged, so that nobody can have
 // raised WAITERS in between.
 inline end_lease(me, wake, i)
@@ -137,33 +161,14 @@ inline end_lease(me, wake, i)
 	bump(i);
 #endif
 #ifdef BUG_WAITERS_READ_EARLY
-	wake = waiters;
+	wake = waiters || flag;
 	atomic { lease = 0; waiters = 0 }
 #else
-	atomic {
-#ifdef BUG_FLAG_SAYS
-		wake = flag;
-#else
-		wake = waiters;
+	atomic { wake = waiters || flag; lease = 0; waiters = 0 }
 #endif
-		lease = 0;
-		waiters = 0
-	}
+#ifdef BUG_CLEARS_FLAG
+	flag = 0;
 #endif
-}
-
-inline wake_all_after(me, wake, i)
-{
-	if
-	:: atomic { wake -> wake = 0 }
-		wake_all(i)
-	:: atomic { !wake }
-	fi;
-	duty[me] = 0
-}
-
-inline ring_all_after(me, wake, i)
-{
 	if
 	:: wake
 #ifndef BUG_BUMP_BEFORE_END
@@ -171,7 +176,16 @@ inline ring_all_after(me, wake, i)
 #endif
 	:: atomic { !wake }
 	fi;
-	wake_all_after(me, wake, i)
+	wake_sleepers(wake, i)
+}
+
+inline wake_sleepers(wake, i)
+{
+	if
+	:: atomic { wake -> wake = 0 }
+		wake_all(i)
+	:: atomic { !wake }
+	fi
 }
 
 proctype writer(byte me)
@@ -253,15 +267,14 @@ awake:
 		atomic { duty[me] = 0; seen[me] = 0; event[me] = NOT_READ; goto again }
 seal:
 		end_lease(me, wake, i);
-		lock_w = 0;
-		ring_all_after(me, wake, i);
-		goto again;
+		atomic { lock_w = 0; duty[me] = 0; goto again }
 done:
 		skip
 	} unless {
 		killed[me]
 	}
 	atomic {
+		bury(me);
 		killed[me] = 0;
 		i = 0;
 		wake = 0;
@@ -296,12 +309,14 @@ publish:
 			count--;
 #ifdef BUG_WAKE_AFTER_R
 			lock_r = 0;
-			wake_all_after(me, wake, i);
-#else
-			wake_all_after(me, wake, i);
-			lock_r = 0;
 #endif
-			goto again
+			wake_sleepers(wake, i);
+			atomic {
+#ifndef BUG_WAKE_AFTER_R
+				lock_r = 0;
+#endif
+				goto again
+			}
 		:: atomic { lease != TID(me) && LEASED && TAKEABLE(lock_w) -> lock_w = TID(me) }
 			atomic {
 				if
@@ -318,21 +333,10 @@ publish:
 			:: atomic { count > 0 -> goto publish }
 			:: atomic { count == 0 -> lock_r = 0; goto again }
 			fi
-		:: atomic { TAKEABLE(lock_w) -> lock_w = TID(me) } // drop, or flush, or seal a dead one's
+		:: atomic { lease != 0 && TAKEABLE(lock_w) -> lock_w = TID(me) } // drop, or flush, or seal a dead one's
 			end_lease(me, wake, i);
-			atomic { count = 0; lock_w = 0 }
-			lock_r = 0;
-			ring_all_after(me, wake, i);
-			goto again
+			atomic { flag = 0; count = 0; lock_w = 0; lock_r = 0; duty[me] = 0; goto again }
 		:: atomic { lease == 0 && count == 0 && TAKEABLE(lock_w) -> lock_w = TID(me) } // a new lease
-#ifndef BUG_TAKE_RINGS_NOT
-			if
-			:: atomic { flag -> duty[me] = 1 }
-				atomic { flag = 0; wake = 1 }
-			:: atomic { !flag }
-			fi;
-			ring_all_after(me, wake, i);
-#endif
 			atomic { lease = TID(me); lock_w = 0; lock_r = 0; goto again }
 		fi;
 done:
@@ -341,7 +345,7 @@ done:
 		killed[me]
 	}
 	if
-	:: atomic { killed[me] -> killed[me] = 0; i = 0; wake = 0; rounds = 0; gone[me] = 1 }
+	:: atomic { killed[me] -> bury(me); killed[me] = 0; i = 0; wake = 0; rounds = 0; gone[me] = 1 }
 	:: else
 	fi
 }
@@ -353,17 +357,7 @@ inline kill(i)
 	:: i < WRITERS -> on_event[i] = 0; on_lease[i] = 0; sleeping[i] = 0
 	:: else
 	fi;
-	if
-	:: lease == TID(i) ->
-		lease = DIED;
-		if
-		:: waiters -> wake_one_on_lease()
-		:: else
-		fi
-	:: duty[i] && !LEASED -> wake_one_on_lease()
-	:: else
-	fi;
-	duty[i] = 0
+	mark_lease(i)
 }
 
 // SIGKILL may come at any moment, to anybody, or to nobody.

@@ -71,8 +71,7 @@ pipe_room holds -DSEALS=1 -DDEATHS=1
 pipe_room holds -DDEATHS=2
 pipe_room fails -DSEALS=1 -DBUG_BUMP_BEFORE_END
 pipe_room fails -DSEALS=1 -DBUG_WAITERS_READ_EARLY
-pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_FLAG_SAYS
-pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_TAKE_RINGS_NOT
+pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_CLEARS_FLAG
 pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_END_WITHOUT_DUTY
 pipe_room fails -DSEALS=1 -DDEATHS=1 -DBUG_EVENT_READ_LATE
 pipe_room fails -DDEATHS=2 -DBUG_SLEEP_WITHOUT_DUTY
