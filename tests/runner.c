@@ -128,6 +128,22 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
+// The ring of a pipe whose last user was killed: nobody has it mapped, and the next use of the library
+// removes it.
+static bool is_left_ring(const char *dir, const char *name)
+{
+	char path[PATH_MAX + NAME_MAX + 2];
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (strncmp(name, "pipe.", 5) != 0 && strncmp(name, "fifo.", 5) != 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	bool unused = fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0;
+	if (fd >= 0)
+		close(fd);
+	return unused;
+}
+
 // Count and show the names in the namespace, then remove it.
 static int leaked_names(const struct test *test, const char *path)
 {
@@ -135,6 +151,8 @@ static int leaked_names(const struct test *test, const char *path)
 	DIR *dir = opendir(path);
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (is_left_ring(path, entry->d_name))
 			continue;
 		fprintf(stderr, "%s: leaked name %s\n", test->name, entry->d_name);
 		leaks++;

@@ -102,6 +102,10 @@ int ph_dup3(int fd, int to, int flags);
 // the ring has the same size, up to 1 MiB. Setting O_DIRECT leaves the ring for good.
 #define PH_F_SETNOSIGPIPE 0x70680001 // int: 1 = writes on this descriptor number raise no SIGPIPE
 #define PH_F_GETNOSIGPIPE 0x70680002 // the result is 0 or 1
+// Numbers 0 to 2 are stdio's as well, and stdio goes by the kernel: reads of 0, writes to 2, and writes to
+// 1 once stdout has been used, do the same, so that both may be mixed. int: 1 = stdio is not used on this
+// number, the ring may be.
+#define PH_F_SETNOSTDIO 0x70680003
 int ph_fcntl(int fd, int command, ...);
 
 // ioctl(2): FIONREAD gives the bytes in the pipe, wherever they stand; other requests go to the kernel.
@@ -162,7 +166,7 @@ int ph_pipe_consume(int fd, size_t bytes);
 // What can be seen of a pipe from outside, without a lock and without disturbing anybody. Values are a
 // snapshot, each from one read.
 struct ph_pipe_info {
-	char name[264];         // a FIFO's path as first opened, or "pipe:[inode]"
+	char name[264];         // a FIFO's path as first opened, or "pipe:[inode]", "fifo:[inode]"
 	uint64_t device, inode; // of the pipe or FIFO
 	uint64_t ring_bytes; // bytes that stand in the ring; what the kernel's pipe holds comes on top
 	uint64_t ring_size;  // bytes

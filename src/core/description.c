@@ -66,12 +66,13 @@ void phi_description_get(uint32_t *d)
 	add_acq_rel_u32(d, ONE_PROCESS);
 }
 
-void phi_description_put(uint32_t *d)
+bool phi_description_put(uint32_t *d)
 {
 	// The last one clears the flags with the count; 0 is a free word.
 	uint32_t rest = add_acq_rel_u32(d, 0 - ONE_PROCESS);
 	if (rest != 0 && rest < ONE_PROCESS)
 		store_release_u32(d, 0);
+	return rest < ONE_PROCESS;
 }
 
 void phi_description_hold(void)
@@ -82,6 +83,11 @@ void phi_description_hold(void)
 void phi_description_let_go(void)
 {
 	pthread_mutex_unlock(&change);
+}
+
+void phi_description_free(uint32_t *d)
+{
+	store_release_u32(d, 0);
 }
 
 uint32_t phi_description_flags(const uint32_t *d)

@@ -11,7 +11,10 @@
 // A word for a new description, or NULL (no memory). Low 16 bits: flags; high 16: processes that have it.
 uint32_t *phi_description_new(bool nonblock);
 void phi_description_get(uint32_t *d);
-void phi_description_put(uint32_t *d);
+// Whether it was the last process that had it: then the word is free.
+bool phi_description_put(uint32_t *d);
+// Free a word that only one other description's holders use.
+void phi_description_free(uint32_t *d);
 
 // Around fork: no other thread may be inside.
 void phi_description_hold(void);

@@ -25,6 +25,7 @@
 
 #define ROUNDS 1000
 #define SWEEP_AT_MOST 256
+#define SWEEP_EVERY 64
 #define ENDING_NS 2000000
 
 static void file_of(const struct pipe *p, char file[PIPE_FILE_SIZE])
@@ -83,11 +84,18 @@ int phi_pipe_sweep(int dir)
 	return removed;
 }
 
-// What processes killed in the past have left goes with the first ring that a process makes.
-static void sweep_once(int dir)
+// What processes killed in the past have left goes with the rings that a process makes.
+static uint32_t rings_made;
+
+void phi_pipe_sweep_again(void)
 {
-	static uint32_t swept;
-	if (exchange_acq_rel_u32(&swept, 1) == 0)
+	store_relaxed_u32(&rings_made, 0);
+}
+
+static void sweep_now_and_then(int dir)
+{
+	uint32_t n = add_acq_rel_u32(&rings_made, 1);
+	if ((n & (n - 1)) == 0 || n % SWEEP_EVERY == 0)
 		phi_pipe_sweep(dir);
 }
 
@@ -112,7 +120,7 @@ static int create(struct pipe *p, int dir, const char *file)
 		.mode = 0600,
 		.init = init_body,
 	};
-	sweep_once(dir);
+	sweep_now_and_then(dir);
 	return phi_region_create(&p->region, dir, file, &plan);
 }
 
@@ -231,6 +239,25 @@ int phi_pipe_attach(struct pipe *p)
 	pthread_setcancelstate(state, NULL);
 	pthread_mutex_unlock(&p->change);
 	return r;
+}
+
+bool phi_pipe_begin_unknown(struct pipe *p)
+{
+	if (phi_pipe_control(p) != NULL)
+		return false;
+	add_acq_rel_u32(p->unknown, 1);
+	fence_seq_cst(); // PIPE_GOERS
+	// Who is refused a ring counts as a stranger to those who have one.
+	if (!(phi_description_flags(p->family) & FAMILY_RING) || p->refused)
+		return true;
+	phi_pipe_end_unknown(p);
+	return false;
+}
+
+void phi_pipe_end_unknown(void *arg)
+{
+	struct pipe *p = arg;
+	add_acq_rel_u32(p->unknown, UINT32_MAX);
 }
 
 int phi_pipe_reserve_memory(struct pipe *p, uint32_t size)

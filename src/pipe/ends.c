@@ -50,8 +50,10 @@ static void be_child(void)
 		pthread_mutex_init(&p->change, NULL);
 		p->enlisted_by = 0;
 		p->inside = 0;
+		p->had_lease = false;
 		phi_pipe_forget_loans(p);
 	}
+	phi_pipe_sweep_again();
 	let_go();
 }
 
@@ -85,9 +87,29 @@ static const struct phi_handle_ops ops = {forked, polled};
 
 // ---- pipes ----
 
+static void strike_off(uint32_t *slots, int n, uint32_t tid)
+{
+	for (int i = 0; i < n; i++)
+		if (load_relaxed_u32(&slots[i]) == tid)
+			store_release_u32(&slots[i], 0);
+}
+
+static void leave_open_call(struct pipe *p)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	store_relaxed_u32(&p->inside, 0);
+	if (c != NULL) {
+		strike_off(c->sleepers, PIPE_SLEEPERS, phi_self()->tid);
+		strike_off(c->goers, PIPE_GOERS, phi_self()->tid);
+	}
+}
+
 // Whether nothing of the pipe's past stands in the way of unmapping it, or of using the entry again.
 static bool may_bury(struct pipe *p)
 {
+	// A handler that jumps out of a call leaves it open.
+	if (load_acquire_u32(&p->inside) == 1 && load_relaxed_u32(&p->insider) == phi_self()->tid)
+		leave_open_call(p);
 	if (load_acquire_u32(&p->inside) != 0)
 		return false;
 	phi_pipe_delist(p);
@@ -154,9 +176,15 @@ static struct pipe *take_in(int fd, const struct stat *st, const char *name, boo
 		return p;
 	p = new_pipe();
 	uint32_t *family = p == NULL ? NULL : phi_description_new(false);
-	if (family == NULL)
+	uint32_t *unknown = family == NULL ? NULL : phi_description_new(false);
+	if (unknown == NULL) {
+		if (family != NULL)
+			phi_description_put(family);
 		return NULL;
+	}
 	p->family = family;
+	p->unknown = unknown;
+	p->had_lease = false;
 	p->device = st->st_dev;
 	p->inode = st->st_ino;
 	p->is_fifo = !made && (name != NULL || is_named_fifo(fd));
@@ -187,11 +215,14 @@ static struct pipe_end *new_end(void)
 static void drop_end(struct pipe_end *e)
 {
 	struct pipe *p = e->p;
-	phi_description_put(e->handle.description);
 	pthread_mutex_lock(&change);
+	uint32_t *unknown = p->unknown;
+	bool last = phi_description_put(p->family);
 	store_relaxed_u32(&p->ends, p->ends - 1);
 	if (p->ends == 0)
 		bury(p, e->handle.fd);
+	if (last)
+		phi_description_free(unknown);
 	e->p = NULL;
 	pthread_mutex_unlock(&change);
 }
@@ -261,7 +292,7 @@ static void leave_reading(struct pipe_end *e)
 	uint32_t lease = load_relaxed_u32(&c->lease);
 	uint32_t holder = phi_pipe_leaseholder(lease);
 	bool mine = holder != 0 && holder == load_relaxed_u32(&p->enlisted_by);
-	if (mine || (holder == 0 && (lease != 0 || !phi_pipe_ring_empty(c))))
+	if (mine || (p->had_lease && holder == 0 && !phi_pipe_ring_empty(c)))
 		phi_pipe_leave_ring(p, e->handle.fd, 0, false);
 }
 
@@ -296,7 +327,7 @@ static void leave_with(int fd)
 	if (c == NULL)
 		return;
 	if (reads)
-		phi_pipe_leave_ring(p, fd, 0, true);
+		phi_pipe_leave_ring(p, fd, PIPE_FOREIGN, true);
 	else if (load_relaxed_u32(&c->lease) != 0)
 		store_relaxed_u32(&c->seal_wanted, 1);
 }

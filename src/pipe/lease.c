@@ -372,8 +372,10 @@ void phi_pipe_be_back(struct pipe_control *c, uint32_t *slot)
 		add_acq_rel_u32(&c->goers_beyond, UINT32_MAX);
 }
 
-static bool somebody_goes(struct pipe_control *c, bool ask_whether_they_live)
+static bool somebody_goes(const struct pipe *p, struct pipe_control *c, bool ask_whether_they_live)
 {
+	if ((load_acquire_u32(p->unknown) & 0xffff) != 0)
+		return true;
 	for (int i = 0; i < PIPE_GOERS; i++) {
 		uint32_t tid = load_acquire_u32(&c->goers[i]);
 		if (tid == 0)
@@ -401,7 +403,7 @@ static bool drain_until_quiet(struct pipe_both *b, int64_t patience_ns)
 	int64_t begin = phi_now_ns();
 	bool late = false;
 	for (;;) {
-		bool going = somebody_goes(b->c, late); // before the last look
+		bool going = somebody_goes(b->p, b->c, late); // before the last look
 		if (!phi_pipe_drain(b))
 			return false;
 		if (!going)
@@ -415,14 +417,16 @@ static bool drain_until_quiet(struct pipe_both *b, int64_t patience_ns)
 
 // ---- flush ----
 
-// Under R and W, b->fd reads and writes the kernel's pipe, which is empty.
-static void pour(struct pipe_both *b)
+// Under R and W, b->fd reads and writes the kernel's pipe, which is empty. `size` has been checked.
+static void pour(struct pipe_both *b, uint32_t size)
 {
 	struct pipe_control *c = b->c;
 	uint64_t head = load_relaxed_u64(&c->head);
 	uint64_t tail = load_relaxed_u64(&c->tail);
+	if (tail - head > size)
+		return;
 	struct iovec iov[2];
-	int count = phi_pipe_pieces(b->p, head, phi_pipe_size(c), (size_t)(tail - head), iov);
+	int count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
 	store_relaxed_u64(&c->flush_to, tail);
 	compiler_barrier();
 	long r = syscall(SYS_writev, b->fd, iov, count);
@@ -433,12 +437,32 @@ static void pour(struct pipe_both *b)
 	store_relaxed_u64(&c->flush_to, 0);
 }
 
-// The kernel's pipe shall hold so many bytes.
-static bool make_room(int fd, uint64_t bytes)
+// The kernel's pipe shall hold so many bytes, until the next lease.
+static bool make_room(struct pipe_both *b, uint64_t bytes)
 {
-	long room = syscall(SYS_fcntl, fd, F_GETPIPE_SZ);
-	uint64_t need = (bytes + PIPE_PAGE - 1) / PIPE_PAGE * PIPE_PAGE;
-	return room >= 0 && ((uint64_t)room >= need || syscall(SYS_fcntl, fd, F_SETPIPE_SZ, need) >= 0);
+	long room = syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ);
+	if (room < 0)
+		return false;
+	if ((uint64_t)room >= bytes)
+		return true;
+	if (syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, bytes) < 0)
+		return false;
+	if (load_relaxed_u32(&b->c->asked_size) == 0)
+		store_relaxed_u32(&b->c->asked_size, (uint32_t)room);
+	return true;
+}
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+	return (bytes + PIPE_PAGE - 1) / PIPE_PAGE * PIPE_PAGE;
+}
+
+// Under R and W, the kernel's pipe empty: as large as it was.
+static void restore_size(struct pipe_both *b)
+{
+	uint32_t asked = load_relaxed_u32(&b->c->asked_size);
+	if (asked != 0 && syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, asked) >= 0)
+		store_relaxed_u32(&b->c->asked_size, 0);
 }
 
 struct rest {
@@ -462,7 +486,7 @@ static void save_until_quiet(struct pipe_both *b, struct rest *rest)
 	int64_t begin = phi_now_ns();
 	bool going = true;
 	while (going && rest->n < rest->room && phi_now_ns() - begin < FLUSH_PATIENCE_NS) {
-		going = somebody_goes(b->c, false);
+		going = somebody_goes(b->p, b->c, false);
 		save_rest(b->fd, rest);
 		if (going)
 			syscall(SYS_sched_yield);
@@ -484,14 +508,12 @@ static void put_rest_back(int fd, const struct rest *rest)
 static void pour_before_rest(struct pipe_both *b, uint32_t size)
 {
 	struct rest rest = {.room = phi_pipe_kernel_bytes(b->fd) + PIPE_GOERS * PIPE_KERNEL_PIECE_BYTES};
-	if (!make_room(b->fd, size + phi_pipe_kernel_bytes(b->fd) + PIPE_KERNEL_PIECE_BYTES))
-		return;
 	rest.bytes = mmap(NULL, rest.room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (rest.bytes == MAP_FAILED)
 		return;
 	save_until_quiet(b, &rest);
-	make_room(b->fd, size + rest.n + 2 * PIPE_PAGE);
-	pour(b);
+	if (make_room(b, whole_pages(size) + whole_pages(rest.n)))
+		pour(b, size);
 	put_rest_back(b->fd, &rest);
 	munmap(rest.bytes, rest.room);
 }
@@ -519,8 +541,8 @@ static void flush(struct pipe_both *b)
 	fence_seq_cst();
 	if (!drain_until_quiet(b, FLUSH_PATIENCE_NS))
 		pour_before_rest(b, size);
-	else if (make_room(both, load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head)))
-		pour(b);
+	else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
+		pour(b, size);
 	b->fd = end;
 	syscall(SYS_close, both);
 }
@@ -566,9 +588,9 @@ static bool others_sleep(struct pipe_control *c, uint32_t me)
 	return false;
 }
 
-static uint32_t size_wanted(int fd)
+static uint32_t size_wanted(int fd, uint32_t asked)
 {
-	int bytes = fcntl(fd, F_GETPIPE_SZ);
+	int bytes = asked != 0 ? (int)asked : fcntl(fd, F_GETPIPE_SZ);
 	if (bytes < PIPE_SIZE_MIN)
 		return 0;
 	uint32_t size = PIPE_SIZE_MIN;
@@ -589,6 +611,8 @@ static int take(struct pipe_both *b)
 		end_lease_of_both(b); // what is in the ring now comes first
 		return 0;
 	}
+	restore_size(b);
+	b->p->had_lease = true;
 	store_relaxed_u32(&c->rx_cpu, phi_cpu());
 	b->p->looked_ns = phi_now_coarse_ns();
 	return 1;
@@ -605,7 +629,7 @@ static bool may_take(const struct pipe_control *c)
 int phi_pipe_prepare(struct pipe_end *e)
 {
 	struct pipe_control *c = phi_pipe_control(e->p);
-	uint32_t size = size_wanted(e->handle.fd);
+	uint32_t size = size_wanted(e->handle.fd, load_relaxed_u32(&c->asked_size));
 	if (size == 0)
 		return -EINVAL;
 	if (load_relaxed_u32(&c->size) == size)

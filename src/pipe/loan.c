@@ -142,8 +142,24 @@ static int reserve_in_ring(struct pipe_end *e, struct pipe_control *c, size_t by
 	return 0;
 }
 
-static int make_place(struct pipe_loan *loan, size_t bytes)
+// The kernel's pipe has room, as far as can be told before the write: 0, -EAGAIN, -EINTR.
+static int await_room(int fd)
 {
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+	struct timespec now = {0, 0};
+	bool nonblock = phi_pipe_nonblock(fd);
+	int type;
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	long r = syscall(SYS_ppoll, &pfd, 1, nonblock ? &now : NULL, NULL, 8);
+	pthread_setcanceltype(type, NULL);
+	return r < 0 ? -errno : r == 0 ? -EAGAIN : 0;
+}
+
+static int make_place(struct pipe_end *e, struct pipe_loan *loan, size_t bytes)
+{
+	int r = await_room(e->handle.fd);
+	if (r < 0)
+		return r;
 	loan->bytes = bytes;
 	loan->place = malloc(bytes);
 	return loan->place == NULL ? -ENOMEM : 1;
@@ -159,7 +175,7 @@ ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], 
 	int r = 0;
 	while (r == 0) {
 		struct pipe_control *c = phi_pipe_ring_to_write(e);
-		r = c == NULL ? make_place(&loan, bytes) : reserve_in_ring(e, c, bytes, &loan);
+		r = c == NULL ? make_place(e, &loan, bytes) : reserve_in_ring(e, c, bytes, &loan);
 	}
 	if (r == 1)
 		r = note(e->p, &loan);
@@ -200,21 +216,34 @@ static int publish(struct pipe *p, struct pipe_control *c, const struct pipe_loa
 	return r;
 }
 
+static void *copy_out(struct pipe *p, const struct pipe_loan *l, size_t bytes)
+{
+	void *copy = malloc(bytes);
+	struct iovec iov = {copy, bytes};
+	struct pipe_bytes to = {.iov = &iov, .count = 1, .left = bytes};
+	if (copy != NULL)
+		phi_pipe_copy_out(p, l->at, l->size, &to, bytes);
+	return copy;
+}
+
 static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, size_t bytes)
 {
 	struct pipe_control *c = phi_pipe_control(e->p);
 	ssize_t r = bytes == 0 ? 0 : publish(e->p, c, l, bytes);
-	if (r == 0 && bytes > 0) {
-		// Nobody writes where we reserved; who wants a lease waits for us to be done.
-		struct iovec iov[2];
-		int count = phi_pipe_pieces(e->p, l->at, l->size, bytes, iov);
-		r = phi_pipe_write(e, iov, count, load_relaxed_u32(&e->nosigpipe) != 0);
-	} else if (r == 1) {
-		r = (ssize_t)bytes;
-	}
+	void *copy = NULL;
+	if (r == 0 && bytes > 0)
+		copy = copy_out(e->p, l, bytes);
+	// Readers cannot use the ring while we have room reserved there: first let go, then write.
 	if (load_relaxed_u32(&c->reserved) == l->tid)
 		give_back(c);
-	return r;
+	if (copy != NULL) {
+		struct iovec iov = {copy, bytes};
+		r = phi_pipe_write(e, &iov, 1, load_relaxed_u32(&e->nosigpipe) != 0);
+		free(copy);
+	} else if (r == 0 && bytes > 0) {
+		r = -ENOMEM;
+	}
+	return r == 1 ? (ssize_t)bytes : r;
 }
 
 ssize_t phi_pipe_commit(struct pipe_end *e, size_t bytes)
@@ -313,6 +342,8 @@ static int wait_bytes(struct pipe_end *e, struct pipe_control *c)
 	r = fetch(e, c);
 	if (r != 0)
 		return r < 0 ? r : 0;
+	if (load_relaxed_u32(&c->reserved) != 0) // a writer's place stands in the way of fetching
+		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->reserved);
 	if (phi_pipe_nonblock(e->handle.fd)) {
 		struct pollfd pfd = {.fd = e->handle.fd, .events = POLLIN};
 		syscall(SYS_ppoll, &pfd, 1, &(struct timespec){0, 0}, NULL, 8);

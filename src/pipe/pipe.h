@@ -42,11 +42,14 @@ struct pipe {
 	uintptr_t control; // struct pipe_control *, 0 until attached; set last
 	uint8_t *data;
 	uint32_t *family;
+	uint32_t *unknown; // low half: calls of the family that no ring knows of, in the kernel's pipe
 	struct phi_spin rx_spin, tx_spin;
 	uint64_t device, inode;
 	bool is_fifo;
 	bool refused;           // no ring for this process: do not try again
 	uint32_t inside;        // calls in the slow paths
+	uint32_t insider;       // thread of the last of them
+	bool had_lease;         // since the process began
 	uint32_t enlisted_by;   // thread of this process whose robust list has the lease's node
 	int64_t looked_ns;      // when a leaseholder last looked there
 	uint32_t reads, writes; // counts for what is done now and then
@@ -68,6 +71,7 @@ struct pipe_end {
 	struct pipe_end *all_next; // of all ever made
 	bool readable, writable;
 	bool nonblock; // as far as we were told; only to decide whether to spin
+	bool nostdio;  // stdio does not use this number
 	uint32_t nosigpipe;
 };
 
@@ -135,6 +139,7 @@ void phi_pipe_detach(struct pipe *p, int fd);
 int phi_pipe_reserve_memory(struct pipe *p, uint32_t size);
 // Remove what nobody has mapped from the namespace directory `dir`; how many files.
 int phi_pipe_sweep(int dir);
+void phi_pipe_sweep_again(void);
 
 // ---- lease.c ----
 
@@ -199,8 +204,19 @@ ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpi
 // Wait until the ring has room for `need` bytes, or there is no lease: 0, -EINTR, -EAGAIN, -EDEADLK. With
 // `begun`, part of the call is done, and a signal ends the wait whatever SA_RESTART says.
 int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun);
-// Whether stdio may have the descriptor as well: then its bytes go the same way as ours, by the kernel.
-bool phi_pipe_stdio_has(int fd, bool reading);
+// Whether stdio may have the descriptor as well: then our bytes go the same way as its, by the kernel.
+bool phi_pipe_stdio_has(const struct pipe_end *e, bool reading);
+// A call that uses the kernel's pipe without a ring: with `begin` true it may, else attach first. Ends
+// with phi_pipe_end_unknown(p).
+bool phi_pipe_begin_unknown(struct pipe *p);
+void phi_pipe_end_unknown(void *p);
+// A call enters the slow paths.
+static inline void phi_pipe_inside(struct pipe *p)
+{
+	add_acq_rel_u32(&p->inside, 1);
+	store_relaxed_u32(&p->insider, phi_self()->tid);
+}
+
 // Wait for a thread that holds a place in the ring (`word` names it) to let go or die. 0, -EINTR.
 int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word);
 // Whether the descriptor is O_NONBLOCK now.

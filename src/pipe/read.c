@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #define LOOK_EVERY 64
@@ -185,7 +186,7 @@ static ssize_t read_asleep(struct pipe_end *e, struct pipe_control *c, const str
 {
 	volatile ssize_t r = 0;
 	struct sleeper s = {e->p, NULL};
-	add_acq_rel_u32(&e->p->inside, 1);
+	phi_pipe_inside(e->p);
 	pthread_cleanup_push(rise, &s);
 	s.slot = phi_pipe_put_to_sleep(c, phi_self()->tid);
 	fence_seq_cst(); // PIPE_SLEEPERS
@@ -203,14 +204,28 @@ static bool lease_pays(struct pipe_end *e, struct pipe_control *c)
 	return load_relaxed_u32(&c->writers) != 0 && load_relaxed_u32(&c->flags) == 0 && !p->refused &&
 	       !phi_pipe_leased(load_relaxed_u32(&c->lease)) &&
 	       !(phi_description_flags(p->family) & never) &&
-	       !phi_pipe_stdio_has(e->handle.fd, true) && phi_spin_pays(&p->rx_spin, &c->tx_cpu);
+	       !phi_pipe_stdio_has(e, true) && phi_spin_pays(&p->rx_spin, &c->tx_cpu);
+}
+
+static ssize_t read_unknown(struct pipe_end *e, const struct iovec *iov, int count, bool *again)
+{
+	volatile ssize_t r = 0;
+	*again = !phi_pipe_begin_unknown(e->p);
+	if (*again) {
+		sched_yield();
+		return 0;
+	}
+	pthread_cleanup_push(phi_pipe_end_unknown, e->p);
+	r = plain_read(e->handle.fd, iov, count);
+	pthread_cleanup_pop(1);
+	return r;
 }
 
 static ssize_t kernel_read(struct pipe_end *e, const struct iovec *iov, int count, bool *again)
 {
 	struct pipe_control *c = phi_pipe_control(e->p);
 	if (c == NULL)
-		return plain_read(e->handle.fd, iov, count);
+		return read_unknown(e, iov, count, again);
 	ssize_t r = read_asleep(e, c, iov, count, again);
 	if (r > 0 && lease_pays(e, c))
 		phi_pipe_take_lease(e);

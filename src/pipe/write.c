@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -36,10 +37,13 @@ size_t phi_pipe_kernel_bytes(int fd)
 	return ioctl(fd, FIONREAD, &n) != 0 || n < 0 ? 0 : (size_t)n;
 }
 
-bool phi_pipe_stdio_has(int fd, bool reading)
+bool phi_pipe_stdio_has(const struct pipe_end *e, bool reading)
 {
+	int fd = e->handle.fd;
+	if (fd > STDERR_FILENO || e->nostdio)
+		return false;
 	if (reading)
-		return fd == STDIN_FILENO && __fbufsize(stdin) != 0;
+		return fd == STDIN_FILENO;
 	return fd == STDERR_FILENO || (fd == STDOUT_FILENO && __fbufsize(stdout) != 0);
 }
 
@@ -281,7 +285,7 @@ struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e)
 	struct pipe_control *c = phi_pipe_control(p);
 	if (c == NULL || load_relaxed_u32(&c->lease) == 0)
 		return NULL;
-	if (e->handle.fd <= STDERR_FILENO && phi_pipe_stdio_has(e->handle.fd, false)) {
+	if (__builtin_expect(phi_pipe_stdio_has(e, false), 0)) {
 		phi_pipe_seal(p, PIPE_FOREIGN);
 		return NULL;
 	}
@@ -318,7 +322,7 @@ static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe
 	volatile ssize_t r = -ENOMSG;
 	struct goer g = {e->p, c, NULL};
 	note_writer(c);
-	add_acq_rel_u32(&e->p->inside, 1);
+	phi_pipe_inside(e->p);
 	g.slot = phi_pipe_go(c, phi_self()->tid);
 	pthread_cleanup_push(come_back, &g);
 	if (load_relaxed_u32(&c->lease) == 0 || by_force)
@@ -329,6 +333,14 @@ static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe
 	return r;
 }
 
+// Another thread attaches, or a relative has: look again.
+static ssize_t attach_again(struct pipe *p)
+{
+	if (phi_pipe_attach(p) == -EAGAIN)
+		sched_yield();
+	return -ENOMSG;
+}
+
 static ssize_t kernel_write(struct pipe_end *e, struct pipe_bytes *bytes, bool atomic,
                             bool nosigpipe, bool by_force)
 {
@@ -337,9 +349,12 @@ static ssize_t kernel_write(struct pipe_end *e, struct pipe_bytes *bytes, bool a
 	size_t most = atomic ? bytes->left : PIPE_KERNEL_PIECE_BYTES;
 	if (c != NULL)
 		return put_known(e, c, bytes, most, nosigpipe, by_force);
-	ssize_t r = phi_pipe_put(e->handle.fd, bytes, most, nosigpipe);
-	if (r > 0 && (phi_description_flags(p->family) & FAMILY_RING))
-		phi_pipe_attach(p); // which seals
+	if (!phi_pipe_begin_unknown(p))
+		return attach_again(p);
+	volatile ssize_t r = 0;
+	pthread_cleanup_push(phi_pipe_end_unknown, p);
+	r = phi_pipe_put(e->handle.fd, bytes, most, nosigpipe);
+	pthread_cleanup_pop(1);
 	return r;
 }
 

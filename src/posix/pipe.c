@@ -251,11 +251,22 @@ int ph_fcntl(int fd, int command, ...)
 			store_relaxed_u32(&e->nosigpipe, (int)arg != 0);
 		return command == PH_F_SETNOSIGPIPE ? 0 : (int)load_relaxed_u32(&e->nosigpipe);
 	}
+	if (command == PH_F_SETNOSTDIO) {
+		e = find(fd);
+		if (e != NULL)
+			e->nostdio = (int)arg != 0;
+		return (int)phi_result(e != NULL ? 0 : fcntl(fd, F_GETFD) < 0 ? -EBADF : -EINVAL);
+	}
 	if (e != NULL && command == F_SETFL)
 		set_flags(e, (int)arg);
 	if (e != NULL && command == F_SETPIPE_SZ)
 		phi_pipe_leave_ring(e->p, fd, 0, false); // the next lease has the new size
 	int r = fcntl(fd, command, arg);
+	struct pipe_control *c = e == NULL ? NULL : phi_pipe_control(e->p);
+	if (c != NULL && command == F_SETPIPE_SZ && r >= 0)
+		store_relaxed_u32(&c->asked_size, 0);
+	if (c != NULL && command == F_GETPIPE_SZ && load_relaxed_u32(&c->asked_size) != 0)
+		r = (int)load_relaxed_u32(&c->asked_size);
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? duplicated(fd, r) : r;
 }
 
