@@ -83,7 +83,7 @@ static void sealed_ring(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put(1, SMALL);
-	kill_leaseholder(party);
+	kill_party_now(party);
 	put(2, SMALL);
 }
 

@@ -98,11 +98,16 @@ static void lease_as_party(void)
 	put(3, SMALL);
 }
 
+static void lease_and_wait(void)
+{
+	lease_as_party();
+	announce_readiness();
+}
+
 static void a_leftover(void)
 {
 	a_fifo();
-	party = kill_party(lease_as_party);
-	kill_join(party, "one who leaves a file behind");
+	kill_party_now(start_and_await_readiness(lease_and_wait));
 }
 
 // ---- what the victim does ----
@@ -261,6 +266,7 @@ static void make_ring_as_party(void)
 {
 	make_ring(0);
 	put(1, SMALL);
+	announce_readiness();
 }
 
 static void make_another_ring(void)
@@ -274,8 +280,7 @@ static void make_another_ring(void)
 static void a_leftover_of_a_pipe(void)
 {
 	prepare_round();
-	party = kill_party(make_ring_as_party);
-	kill_join(party, "one who leaves a file behind");
+	kill_party_now(start_and_await_readiness(make_ring_as_party));
 	KILL_CHECK(count_names() == 1, "%u names are left behind", count_names());
 }
 

@@ -51,7 +51,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 	return (int)syscall(SYS_clock_gettime, clock, now);
 }
 
-static uint32_t *leased(void)
+static uint32_t *ready(void)
 {
 	return kill_shared();
 }
@@ -121,13 +121,18 @@ static void poll_once(void)
 	KILL_CHECK(p.revents & (job.events | POLLHUP | POLLERR), "poll says %#x", (unsigned)p.revents);
 }
 
+void announce_readiness(void)
+{
+	__atomic_store_n(ready(), 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		pause();
+}
+
 static void lease_and_do_nothing(void)
 {
 	close_writer();
 	take_lease();
-	__atomic_store_n(leased(), 1, __ATOMIC_SEQ_CST);
-	for (;;)
-		pause();
+	announce_readiness();
 }
 
 pid_t start_reader(int which_tape, size_t bytes)
@@ -158,18 +163,23 @@ pid_t start_poller(int fd, short events)
 	return start_asleep(poll_once);
 }
 
-pid_t start_leaseholder(void)
+pid_t start_and_await_readiness(void (*fn)(void))
 {
-	const pid_t party = kill_party(lease_and_do_nothing);
+	const pid_t party = kill_party(fn);
 
-	kill_note("waiting for a leaseholder");
-	while (!__atomic_load_n(leased(), __ATOMIC_SEQ_CST) && !kill_has_ended(party))
+	kill_note("waiting for a party's preparations");
+	while (!__atomic_load_n(ready(), __ATOMIC_SEQ_CST) && !kill_has_ended(party))
 		pause_a_little();
-	KILL_CHECK(!kill_has_ended(party), "a leaseholder has ended");
+	KILL_CHECK(!kill_has_ended(party), "a party has ended that should wait");
 	return party;
 }
 
-void kill_leaseholder(pid_t party)
+pid_t start_leaseholder(void)
+{
+	return start_and_await_readiness(lease_and_do_nothing);
+}
+
+void kill_party_now(pid_t party)
 {
 	kill(party, SIGKILL);
 	while (waitpid(party, NULL, 0) == -1 && errno == EINTR)

@@ -108,7 +108,7 @@ static void sealed_ring(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put(1, SMALL);
-	kill_leaseholder(party);
+	kill_party_now(party);
 	put(2, SMALL);
 	inside = two;
 }
@@ -119,7 +119,7 @@ static void dead_leaseholder(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put_inside(two);
-	kill_leaseholder(party);
+	kill_party_now(party);
 }
 
 // ---- what the victim does ----

@@ -82,7 +82,7 @@ static void give_room_each_time(unsigned nth)
 static void let_holder_die(unsigned nth)
 {
 	if (nth == 0) {
-		kill_leaseholder(holder);
+		kill_party_now(holder);
 		holder = 0;
 	}
 	if (nth > 0)
@@ -109,7 +109,7 @@ static int written_in_pieces(void)
 static int written_though_holder_died(void)
 {
 	if (holder)
-		kill_leaseholder(holder);
+		kill_party_now(holder);
 	holder = 0;
 	return written_by_victim(MAYBE) == victim_size;
 }

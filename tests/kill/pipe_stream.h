@@ -137,7 +137,10 @@ pid_t start_writer(uint32_t id, size_t size);
 pid_t start_poller(int fd, short events);
 // One that takes the lease and does nothing any more.
 pid_t start_leaseholder(void);
-void kill_leaseholder(pid_t party);
+// A party that prepares something, calls announce_readiness and waits there to be killed.
+pid_t start_and_await_readiness(void (*fn)(void));
+void announce_readiness(void) __attribute__((noreturn));
+void kill_party_now(pid_t party);
 
 // Wait until nothing moves any more: true if the party has ended (and is joined), false if it sleeps
 // although it may, says `may_sleep`.

@@ -106,7 +106,7 @@ static void dead_leaseholder(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put(1, SMALL);
-	kill_leaseholder(party);
+	kill_party_now(party);
 }
 
 static void sealed_ring(void)
@@ -186,7 +186,7 @@ static int idle_one_is_passed_by(void)
 {
 	close_writer();
 	drain_to(tape(TAPE_OWN));
-	kill_leaseholder(party);
+	kill_party_now(party);
 	return expect((const struct part[]){{1, PAGE, WHOLE}, {VICTIMS, victim_size, MAYBE}, {0}}) ==
 	       victim_size;
 }
