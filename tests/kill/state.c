@@ -9,29 +9,56 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// A mapping is hashed up to here: control blocks stand in front.
-enum { BYTES_MAX = 256 << 10 };
+// A file is hashed up to here: control blocks stand in front.
+enum { BYTES_MAX = 128 << 10, FILES_MAX = 16 };
+
+// A file that is mapped several times is hashed once: up to where, of which inode.
+struct file {
+	unsigned long inode;
+	unsigned long end;
+};
 
 static void add(struct state *s, uintptr_t start, size_t bytes)
 {
 	if (s->count < RANGES_MAX)
-		s->ranges[s->count++] = (struct iovec){
-			.iov_base = (void *)start,
-			.iov_len = bytes < BYTES_MAX ? bytes : BYTES_MAX,
-		};
+		s->ranges[s->count++] = (struct iovec){.iov_base = (void *)start, .iov_len = bytes};
+}
+
+static struct file *file_of(struct file *files, unsigned long inode)
+{
+	int i = 0;
+
+	while (i < FILES_MAX - 1 && files[i].inode != 0 && files[i].inode != inode)
+		i++;
+	if (files[i].inode != inode)
+		files[i] = (struct file){.inode = inode};
+	return &files[i];
 }
 
 static void add_files(struct state *s, FILE *maps)
 {
+	struct file files[FILES_MAX] = {0};
 	char line[512];
 	unsigned long start;
 	unsigned long end;
+	unsigned long offset;
+	unsigned long inode;
 	char modes[8];
 
-	while (fgets(line, sizeof(line), maps))
-		if (sscanf(line, "%lx-%lx %7s", &start, &end, modes) == 3 && strcmp(modes, "rw-s") == 0 &&
-		    !strstr(line, "/dev/zero"))
-			add(s, start, end - start);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %7s %lx %*s %lu", &start, &end, modes, &offset, &inode) != 5 ||
+		    strcmp(modes, "rw-s") != 0 || strstr(line, "/dev/zero"))
+			continue;
+		struct file *f = file_of(files, inode);
+		const unsigned long seen = f->end > offset ? f->end - offset : 0;
+		const unsigned long want = offset + (end - start) < BYTES_MAX ? end - start
+		                           : offset < BYTES_MAX               ? BYTES_MAX - offset
+		                                                              : 0;
+		if (want <= seen)
+			continue;
+		add(s, start + seen, want - seen);
+		f->end = offset + want;
+	}
 }
 
 static void add_robust_head(struct state *s)
