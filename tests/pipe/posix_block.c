@@ -154,7 +154,7 @@ TEST(writer_sleeps_on_the_full_pipe_and_is_woken_after_full_flow)
 	for (int i = 0; i < ROUNDS; i++) {
 		take_flow(f->p[R], 0, SHORT_FLOW);
 		put(f->go[W], "fill");
-		wait_available(f->p[R], 65536);
+		wait_available(f->p[R], 32768);
 		test_wait_asleep(pid);
 		CHECK_EQ(atomic_load(&f->steps.reached), i);
 		take_chunk(f->p[R], 4 * 65536, 0);
@@ -341,7 +341,7 @@ TEST(killed_sleeping_writer_leaves_the_room_to_others)
 	flow_to_child(f->p, FLOW);
 	for (int i = 0; i < ROUNDS; i++) {
 		pid_t pid = test_fork(write_pages_for_ever, f);
-		wait_available(f->p[R], 65536);
+		wait_available(f->p[R], 32768);
 		test_wait_asleep(pid);
 		start(&w, work_write_survivor, f->p[W], 4096);
 		test_kill(pid);

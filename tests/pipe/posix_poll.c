@@ -162,14 +162,16 @@ TEST(sleeper_in_poll_is_woken_by_a_write_after_full_flow)
 
 static void read_flow_then_full(void *arg)
 {
-	const struct family *f = arg;
+	struct family *f = arg;
 	int fd = only(f->p, R);
 
 	take_flow(fd, 0, SHORT_FLOW);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 1; i <= 3; i++) {
 		test_wait_asleep(getppid());
 		take_chunk(fd, 65536, 0);
+		reach(&f->steps, i);
 	}
+	wait_count(&f->steps.allowed, 1);
 	test_wait_asleep(getppid());
 }
 
@@ -180,11 +182,14 @@ static void sleep_until_a_read(enum how how)
 	int fd = only(f->p, W);
 
 	send_flow(fd, 0, SHORT_FLOW);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 1; i <= 3; i++) {
 		put_chunk(fd, 65536, 0);
 		CHECK_EQ(ready(how, fd, FOR_EVER), POLLOUT);
+		wait_count(&f->steps.reached, i);
 	}
-	CHECK(fill_up(fd, 4096, 0) > 0);
+	CHECK_EQ(fill_up(fd, 4096, 0), 65536);
+	CHECK_EQ(ready(how, fd, NOW), 0);
+	allow(&f->steps, 1);
 	CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLERR));
 	drop_family(f, pid, fd);
 }
