@@ -108,7 +108,8 @@ static void leave_open_call(struct pipe *p)
 static bool may_bury(struct pipe *p)
 {
 	// A handler that jumps out of a call leaves it open.
-	if (load_acquire_u32(&p->inside) == 1 && load_relaxed_u32(&p->insider) == phi_self()->tid)
+	if (load_acquire_u32(&p->inside) != 0 && !p->insiders_differ &&
+	    load_relaxed_u32(&p->insider) == phi_self()->tid)
 		leave_open_call(p);
 	if (load_acquire_u32(&p->inside) != 0)
 		return false;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -323,6 +324,17 @@ static void note_drain(struct pipe_control *c, uint64_t to, uint64_t had)
 	compiler_barrier();
 }
 
+void phi_pipe_read_on(int fd, struct pipe_bytes *to)
+{
+	struct iovec iov[16];
+	size_t there = phi_pipe_kernel_bytes(fd);
+	if (there == 0)
+		return;
+	ssize_t n = read_now(fd, iov, phi_pipe_bytes_iov(to, there, iov, 16), there);
+	if (n > 0)
+		phi_pipe_bytes_skip(to, (size_t)n);
+}
+
 // Under R and W: what stands in the kernel's pipe goes behind the ring's bytes. Whether all of it did.
 bool phi_pipe_drain(struct pipe_both *b)
 {
@@ -401,17 +413,17 @@ static void let_them_run(const struct pipe_control *c)
 static bool drain_until_quiet(struct pipe_both *b, int64_t patience_ns)
 {
 	int64_t begin = phi_now_ns();
-	bool late = false;
+	int64_t waited = 0;
 	for (;;) {
-		bool going = somebody_goes(b->p, b->c, late); // before the last look
+		bool going = somebody_goes(b->p, b->c, waited >= TAKE_PATIENCE_NS); // before the last look
 		if (!phi_pipe_drain(b))
 			return false;
 		if (!going)
 			return true;
-		if (late)
+		if (waited > patience_ns)
 			return false;
-		late = phi_now_ns() - begin > patience_ns;
 		let_them_run(b->c);
+		waited = phi_now_ns() - begin;
 	}
 }
 
@@ -480,26 +492,41 @@ static void save_rest(int fd, struct rest *rest)
 	}
 }
 
+// What can stand in the kernel's pipe until nobody is on his way there: what does, and what those who are
+// have left to put in.
+static size_t most_rest(struct pipe_both *b)
+{
+	size_t n = phi_pipe_kernel_bytes(b->fd);
+	for (int i = 0; i < PIPE_GOERS; i++)
+		n += load_relaxed_u32(&b->c->goers[i]) != 0 ? PIPE_KERNEL_PIECE_BYTES : 0;
+	return n;
+}
+
 // Writers asleep in the full pipe go on as it empties, and none may come between the ring and the rest.
 static void save_until_quiet(struct pipe_both *b, struct rest *rest)
 {
 	int64_t begin = phi_now_ns();
 	bool going = true;
 	while (going && rest->n < rest->room && phi_now_ns() - begin < FLUSH_PATIENCE_NS) {
-		going = somebody_goes(b->p, b->c, false);
+		going = somebody_goes(b->p, b->c, phi_now_ns() - begin > TAKE_PATIENCE_NS);
 		save_rest(b->fd, rest);
 		if (going)
 			syscall(SYS_sched_yield);
 	}
 }
 
+// A stranger may have filled the room meanwhile.
 static void put_rest_back(int fd, const struct rest *rest)
 {
 	for (size_t done = 0; done < rest->n;) {
 		long r = syscall(SYS_write, fd, rest->bytes + done, rest->n - done);
-		if (r <= 0)
+		if (r > 0) {
+			done += (size_t)r;
+			continue;
+		}
+		struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+		if (errno != EAGAIN || syscall(SYS_ppoll, &pfd, 1, NULL, NULL, 8) < 0)
 			break;
-		done += (size_t)r;
 	}
 }
 
@@ -507,13 +534,14 @@ static void put_rest_back(int fd, const struct rest *rest)
 // for a moment. If this process dies in that moment, it has read them.
 static void pour_before_rest(struct pipe_both *b, uint32_t size)
 {
-	struct rest rest = {.room = phi_pipe_kernel_bytes(b->fd) + PIPE_GOERS * PIPE_KERNEL_PIECE_BYTES};
+	struct rest rest = {.room = most_rest(b)};
+	if (!make_room(b, whole_pages(size) + whole_pages(rest.room)))
+		return; // it comes first, for readers of the library
 	rest.bytes = mmap(NULL, rest.room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (rest.bytes == MAP_FAILED)
 		return;
 	save_until_quiet(b, &rest);
-	if (make_room(b, whole_pages(size) + whole_pages(rest.n)))
-		pour(b, size);
+	pour(b, size);
 	put_rest_back(b->fd, &rest);
 	munmap(rest.bytes, rest.room);
 }
@@ -550,8 +578,8 @@ static void flush(struct pipe_both *b)
 // Whether nobody living holds a place in the ring.
 static bool vacant(uint32_t *word)
 {
-	uint32_t tid = load_relaxed_u32(word);
-	return tid == 0 || (phi_tid_dead(tid) && cas_acq_rel_u32(word, tid, 0));
+	uint32_t held = load_relaxed_u32(word);
+	return held == 0 || (phi_tid_dead(held & ~PIPE_AWAITED) && cas_acq_rel_u32(word, held, 0));
 }
 
 int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving)

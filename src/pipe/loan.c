@@ -192,8 +192,8 @@ ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], 
 
 static void give_back(struct pipe_control *c)
 {
-	store_release_u32(&c->reserved, 0);
-	phi_futex_wake(&c->reserved, INT_MAX);
+	if (exchange_acq_rel_u32(&c->reserved, 0) & PIPE_AWAITED)
+		phi_futex_wake(&c->reserved, INT_MAX);
 }
 
 // 1 published; 0 there is no lease any more; -ESTALE somebody took us for dead.
@@ -206,7 +206,7 @@ static int publish(struct pipe *p, struct pipe_control *c, const struct pipe_loa
 		phi_leave(&h);
 		return r;
 	}
-	r = load_relaxed_u32(&c->reserved) != l->tid ? -ESTALE : 0;
+	r = phi_pipe_holder(&c->reserved) != l->tid ? -ESTALE : 0;
 	if (r == 0 && phi_pipe_leased(load_acquire_u32(&c->lease))) {
 		store_release_u64(&c->tail, l->at + bytes); // PIPE_TAIL
 		r = 1;
@@ -234,7 +234,7 @@ static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, siz
 	if (r == 0 && bytes > 0)
 		copy = copy_out(e->p, l, bytes);
 	// Readers cannot use the ring while we have room reserved there: first let go, then write.
-	if (load_relaxed_u32(&c->reserved) == l->tid)
+	if (phi_pipe_holder(&c->reserved) == l->tid)
 		give_back(c);
 	if (copy != NULL) {
 		struct iovec iov = {copy, bytes};
@@ -336,10 +336,15 @@ static int await_bytes(struct pipe_end *e, struct pipe_control *c)
 // The ring is empty: 0 = look again, 1 = end of file, or -errno.
 static int wait_bytes(struct pipe_end *e, struct pipe_control *c)
 {
-	int r = phi_pipe_drop_lease(e->p, e->handle.fd, true);
-	if (r <= 0)
+	bool mine = phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == phi_self()->tid;
+	int r = mine ? phi_pipe_linger(e, c) : phi_pipe_drop_lease(e->p, e->handle.fd, true);
+	if (r != -ENOMSG && (mine || r <= 0))
 		return r;
-	r = fetch(e, c);
+	if (phi_pipe_kernel_bytes(e->handle.fd) > 0 && phi_pipe_lease_pays(e, c))
+		phi_pipe_take_lease(e); // with what is there
+	r = !phi_pipe_ring_empty(c);
+	if (r == 0)
+		r = fetch(e, c);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (load_relaxed_u32(&c->reserved) != 0) // a writer's place stands in the way of fetching
@@ -382,27 +387,28 @@ ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count)
 }
 
 // Under R.
-static int take_held(struct pipe_control *c, uint32_t tid, size_t bytes)
+static int take_held(struct pipe *p, uint32_t size, uint32_t tid, size_t bytes)
 {
-	if (load_relaxed_u32(&c->held) != tid)
+	struct pipe_control *c = phi_pipe_control(p);
+	if (phi_pipe_holder(&c->held) != tid)
 		return -ESTALE; // somebody took us for dead
 	uint64_t head = load_relaxed_u64(&c->head) + bytes;
-	if (phi_pipe_publish_head(c, head, phi_pipe_size(c)))
+	if (phi_pipe_publish_head(p, head, size))
 		phi_futex_wake(&c->room_event, INT_MAX);
-	store_release_u32(&c->held, 0);
+	if (exchange_acq_rel_u32(&c->held, 0) & PIPE_AWAITED)
+		phi_futex_wake(&c->held, INT_MAX);
 	return 0;
 }
 
-static int let_go(struct pipe_end *e, struct pipe_control *c, size_t bytes)
+static int let_go(struct pipe_end *e, struct pipe_control *c, uint32_t size, size_t bytes)
 {
 	struct phi_hold h;
 	int r = phi_pipe_lock_read(e->p, e->handle.fd, &h);
 	if (r < 0)
 		return r;
-	r = take_held(c, h.self->tid, bytes);
+	r = take_held(e->p, size, h.self->tid, bytes);
 	phi_lock_drop(&h, &c->read);
 	phi_leave(&h);
-	phi_futex_wake(&c->held, INT_MAX);
 	// Who polls looks for what is left in the kernel's pipe.
 	if (load_relaxed_u32(&c->flags) != 0 && !phi_pipe_ring_empty(c))
 		phi_pipe_leave_ring(e->p, e->handle.fd, 0, false);
@@ -417,9 +423,9 @@ int phi_pipe_consume(struct pipe_end *e, size_t bytes)
 		return -ESTALE;
 	if (l != NULL && bytes > l->bytes)
 		return -EINVAL;
-	if (l == NULL && load_relaxed_u32(&c->held) != phi_self()->tid)
+	if (l == NULL && phi_pipe_holder(&c->held) != phi_self()->tid)
 		return -ESTALE;
-	int r = let_go(e, c, bytes);
+	int r = let_go(e, c, l == NULL ? PIPE_SIZE_MIN : l->size, bytes);
 	strike_off(e->p, true);
 	return r;
 }

@@ -48,13 +48,17 @@ struct pipe {
 	bool is_fifo;
 	bool refused;           // no ring for this process: do not try again
 	uint32_t inside;        // calls in the slow paths
-	uint32_t insider;       // thread of the last of them
+	uint32_t insider;       // thread of the first of them
+	bool insiders_differ;
 	bool had_lease;         // since the process began
 	uint32_t enlisted_by;   // thread of this process whose robust list has the lease's node
 	int64_t looked_ns;      // when a leaseholder last looked there
+	uint32_t gather_gap;    // how many reads to let pass between two tries to let messages gather
+	uint32_t gather_skip;   // how many of them are left
 	uint32_t reads, writes; // counts for what is done now and then
 	uint64_t idle_head;     // as a writer saw it at idle_since_ns
 	int64_t idle_since_ns;
+	int64_t slow_read_ns; // when this process last read while writers slept
 	struct phi_region region;
 	uint8_t *alias; // the control page once more, and a private page behind it
 	uint32_t ends;  // descriptors of this process
@@ -122,6 +126,13 @@ struct pipe_bytes {
 	size_t left;
 };
 
+// Who has reserved, or holds what he looks at: a thread, and whether others wait for him.
+#define PIPE_AWAITED 0x80000000U
+static inline uint32_t phi_pipe_holder(const uint32_t *word)
+{
+	return load_relaxed_u32(word) & ~PIPE_AWAITED;
+}
+
 static inline bool phi_pipe_damaged(const struct pipe *p)
 {
 	return __builtin_expect(load_relaxed_u32(&p->region.damaged) != 0, 0);
@@ -170,6 +181,8 @@ int phi_pipe_force_lease(int fd);
 int phi_pipe_prepare(struct pipe_end *e);
 // Under both locks: what stands in the kernel's pipe goes into the ring; whether all of it did.
 bool phi_pipe_drain(struct pipe_both *b);
+// Under R, without a lease, the ring being empty: go on reading in the kernel's pipe, without waiting.
+void phi_pipe_read_on(int fd, struct pipe_bytes *to);
 // This thread takes the lease over from another one: 0 or -errno.
 int phi_pipe_take_over(struct pipe *p, int fd);
 // The lease of this thread (with `anybody`, any) ends, if the ring is empty: 1; 0 it is not empty.
@@ -190,6 +203,8 @@ void phi_pipe_delist(struct pipe *p);
 
 // ---- read.c, write.c: -errno or a count ----
 
+int phi_pipe_linger(struct pipe_end *e, struct pipe_control *c);
+bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c);
 ssize_t phi_pipe_read(struct pipe_end *e, const struct iovec *iov, int count);
 ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, bool nosigpipe);
 // The ring that a write goes to now, or NULL.
@@ -198,7 +213,7 @@ struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e);
 uint32_t *phi_pipe_put_to_sleep(struct pipe_control *c, uint32_t tid);
 void phi_pipe_wake_up(void *slot);
 // Under R: the ring's bytes up to `head` have been taken; whether writers must be woken, before R goes.
-bool phi_pipe_publish_head(struct pipe_control *c, uint64_t head, uint32_t size);
+bool phi_pipe_publish_head(struct pipe *p, uint64_t head, uint32_t size);
 // Into the kernel's pipe, with or without SIGPIPE.
 ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpipe);
 // Wait until the ring has room for `need` bytes, or there is no lease: 0, -EINTR, -EAGAIN, -EDEADLK. With
@@ -213,8 +228,13 @@ void phi_pipe_end_unknown(void *p);
 // A call enters the slow paths.
 static inline void phi_pipe_inside(struct pipe *p)
 {
-	add_acq_rel_u32(&p->inside, 1);
-	store_relaxed_u32(&p->insider, phi_self()->tid);
+	uint32_t tid = phi_self()->tid;
+	if (add_acq_rel_u32(&p->inside, 1) == 1) {
+		store_relaxed_u32(&p->insider, tid);
+		p->insiders_differ = false;
+	} else if (load_relaxed_u32(&p->insider) != tid) {
+		p->insiders_differ = true;
+	}
 }
 
 // Wait for a thread that holds a place in the ring (`word` names it) to let go or die. 0, -EINTR.

@@ -15,7 +15,11 @@
 
 #define LOOK_EVERY 64
 #define LOOK_NS 1000000
-#define STRIKES 3
+#define GATHER_LOOKS 4
+#define GATHER_PAUSES 24
+#define GATHER_WORTH 4
+#define GATHER_GAP_MAX 1024
+#define SLOW_READ_NS 50000
 
 enum outcome { GOT, EMPTY_MINE, EMPTY, OTHERS, HELD };
 
@@ -32,14 +36,26 @@ static uint64_t bytes_there(struct pipe_control *c, uint64_t head, uint32_t size
 	return there;
 }
 
-// Under R: the bytes up to `head` have been taken. Sleeping writers are worth a system call once there
-// is room enough; the bump comes first, so that our death leaves a trace (sync/wait.h).
-bool phi_pipe_publish_head(struct pipe_control *c, uint64_t head, uint32_t size)
+// Writers sleep, and a page is free. In full flow it is worth a system call only when half of the ring is;
+// a reader that takes a little and then waits for an answer must wake them at once.
+static bool worth_waking(struct pipe *p, uint64_t used, uint32_t size)
 {
+	if (used <= size / 2)
+		return true;
+	int64_t now = phi_now_ns();
+	bool in_flow = now - p->slow_read_ns < SLOW_READ_NS;
+	p->slow_read_ns = now;
+	return !in_flow && size - used >= PIPE_PAGE;
+}
+
+// Under R: the bytes up to `head` have been taken. The bump comes first, so that our death leaves a trace
+// (sync/wait.h).
+bool phi_pipe_publish_head(struct pipe *p, uint64_t head, uint32_t size)
+{
+	struct pipe_control *c = phi_pipe_control(p);
 	bool wake = false;
 	if (__builtin_expect(load_relaxed_u32(&c->tx_asleep) != 0, 0)) {
-		uint64_t used = load_relaxed_u64(&c->tail) - head;
-		wake = used <= size / 2;
+		wake = worth_waking(p, load_relaxed_u64(&c->tail) - head, size);
 		if (wake) {
 			store_relaxed_u32(&c->tx_asleep, 0);
 			phi_bump(&c->room_event);
@@ -60,7 +76,7 @@ static bool take_out(struct pipe *p, struct pipe_control *c, struct pipe_bytes *
 			n = PIPE_PIECE_BYTES;
 		phi_pipe_copy_out(p, head, size, to, n);
 		head += n;
-		wake |= phi_pipe_publish_head(c, head, size);
+		wake |= phi_pipe_publish_head(p, head, size);
 		if (to->left == 0)
 			return wake;
 		there = bytes_there(c, head, size);
@@ -99,6 +115,10 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 		*error = -EBADMSG;
 	else if (__builtin_expect(o == GOT, 1))
 		wake = take_out(e->p, c, to, size, there);
+	// A record may go on in the kernel's pipe, and another reader is not to have its other half.
+	if (__builtin_expect(o == GOT && to->left > 0 && load_relaxed_u32(&c->lease) == 0, 0) &&
+	    phi_pipe_ring_empty(c))
+		phi_pipe_read_on(e->handle.fd, to);
 	uint32_t cpu = phi_cpu();
 	if (load_relaxed_u32(&c->rx_cpu) != cpu)
 		store_relaxed_u32(&c->rx_cpu, cpu);
@@ -117,9 +137,12 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 // Under a lease the library puts nothing there.
 static void meet_stranger(struct pipe *p, struct pipe_control *c)
 {
-	uint32_t strikes = load_relaxed_u32(&c->strikes) + 1;
-	store_relaxed_u32(&c->strikes, strikes);
-	phi_pipe_seal(p, strikes >= STRIKES ? PIPE_FOREIGN : 0);
+	if (load_relaxed_u32(&c->seal_wanted) != 0) {
+		phi_pipe_seal(p, 0); // a handler's, put there by force
+		return;
+	}
+	store_relaxed_u32(&c->strikes, load_relaxed_u32(&c->strikes) + 1);
+	phi_pipe_seal(p, PIPE_FOREIGN);
 }
 
 // Now and then, in full flow: does a stranger wait to be read?
@@ -133,13 +156,42 @@ static void look_aside(struct pipe_end *e, struct pipe_control *c)
 		meet_stranger(e->p, c);
 }
 
+// A writer that is a little slower than we are would have every message fetched by itself, and each
+// fetch slows it down. So where bytes come at once, pause until there are several messages; whether that
+// helps is seen by what has come. Where it does not, as in a round trip, it is tried ever more rarely.
+// True if there are bytes.
+static bool let_gather(struct pipe *p, struct pipe_control *c, uint64_t head)
+{
+	uint64_t tail = load_relaxed_u64(&c->tail);
+	for (int i = 0; tail == head && i < GATHER_LOOKS; i++) {
+		cpu_relax();
+		tail = load_relaxed_u64(&c->tail);
+	}
+	if (tail == head)
+		return false;
+	if (p->gather_skip > 0) {
+		p->gather_skip--;
+		return true;
+	}
+	for (int i = 0; i < GATHER_PAUSES; i++)
+		cpu_relax();
+	bool helps = load_relaxed_u64(&c->tail) - head >= GATHER_WORTH * (tail - head);
+	if (helps)
+		p->gather_gap = 0;
+	else if (p->gather_gap < GATHER_GAP_MAX)
+		p->gather_gap = 2 * p->gather_gap + 1;
+	p->gather_skip = p->gather_gap;
+	return true;
+}
+
 // The ring is empty and the lease ours: wait a little. 0 = look again; -ENOMSG = no use, and there is no
 // lease any more.
-static int linger(struct pipe_end *e, struct pipe_control *c)
+int phi_pipe_linger(struct pipe_end *e, struct pipe_control *c)
 {
 	struct pipe *p = e->p;
 	uint64_t head = load_relaxed_u64(&c->head);
-	if (!e->nonblock && phi_spin_while(&p->rx_spin, &c->tail, head, &c->tx_cpu, NULL))
+	if (!e->nonblock && (let_gather(p, c, head) ||
+	                     phi_spin_while(&p->rx_spin, &c->tail, head, &c->tx_cpu, NULL)))
 		return 0;
 	int r = phi_pipe_drop_lease(p, e->handle.fd, false);
 	return r == 1 ? -ENOMSG : r;
@@ -197,7 +249,7 @@ static ssize_t read_asleep(struct pipe_end *e, struct pipe_control *c, const str
 	return r;
 }
 
-static bool lease_pays(struct pipe_end *e, struct pipe_control *c)
+bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c)
 {
 	const uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
 	struct pipe *p = e->p;
@@ -227,7 +279,7 @@ static ssize_t kernel_read(struct pipe_end *e, const struct iovec *iov, int coun
 	if (c == NULL)
 		return read_unknown(e, iov, count, again);
 	ssize_t r = read_asleep(e, c, iov, count, again);
-	if (r > 0 && lease_pays(e, c))
+	if (r > 0 && phi_pipe_lease_pays(e, c))
 		phi_pipe_take_lease(e);
 	return r;
 }
@@ -267,11 +319,11 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 			look_aside(e, c);
 		return (ssize_t)(before - to->left);
 	case EMPTY_MINE:
-		return linger(e, c);
+		return phi_pipe_linger(e, c);
 	case OTHERS:
 		return phi_pipe_take_over(e->p, e->handle.fd);
 	case HELD:
-		if (load_relaxed_u32(&c->held) == phi_self()->tid)
+		if (phi_pipe_holder(&c->held) == phi_self()->tid)
 			return -EDEADLK;
 		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->held);
 	case EMPTY:

@@ -227,9 +227,9 @@ static int sleep_for_room(struct pipe *p, int fd, size_t need, bool begun)
 	if (r == PHI_WOKEN_BY_DEATH)
 		phi_ring(&c->room_event, INT_MAX);
 	phi_leave(&h);
-	// The clock alone woke us, and the leaseholder has not moved: others may read, by the kernel.
+	// The clock alone woke us, and the leaseholder has not moved: the rest of the wait is the kernel's.
 	if (r == PHI_WOKEN && head == load_relaxed_u64(&c->head) && phi_now_ns() - begin >= IDLE_NS)
-		phi_pipe_seal(p, 0);
+		phi_pipe_leave_ring(p, fd, 0, false);
 	return r < 0 ? r : 0;
 }
 
@@ -249,14 +249,18 @@ int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun)
 // How long it takes is the other's matter; that it lives is asked for.
 int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word)
 {
-	uint32_t tid = load_relaxed_u32(word);
+	uint32_t held = load_relaxed_u32(word);
+	uint32_t tid = held & ~PIPE_AWAITED;
 	if (tid == 0)
 		return 0;
-	int r = phi_futex_wait(word, tid, HOLDER_SLICE_NS);
+	if (held == tid && !cas_acq_rel_u32(word, tid, tid | PIPE_AWAITED))
+		return 0;
+	held = tid | PIPE_AWAITED;
+	int r = phi_futex_wait(word, held, HOLDER_SLICE_NS);
 	if (r == -EINTR)
 		return r;
 	bool gone = r == -ETIMEDOUT && (phi_tid_dead(tid) || !phi_pipe_is_user(p, tid));
-	if (gone && cas_acq_rel_u32(word, tid, 0))
+	if (gone && cas_acq_rel_u32(word, held, 0))
 		phi_futex_wake(word, INT_MAX);
 	pthread_testcancel();
 	return 0;
@@ -325,6 +329,8 @@ static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe
 	phi_pipe_inside(e->p);
 	g.slot = phi_pipe_go(c, phi_self()->tid);
 	pthread_cleanup_push(come_back, &g);
+	if (by_force) // before, for a leaseholder that looks meanwhile
+		store_relaxed_u32(&c->seal_wanted, load_relaxed_u32(&c->lease) != 0);
 	if (load_relaxed_u32(&c->lease) == 0 || by_force)
 		r = phi_pipe_put(e->handle.fd, bytes, most, nosigpipe);
 	if (by_force)
@@ -368,12 +374,12 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 	switch (ring_write(e->p, c, bytes, need, &error)) {
 	case DONE:
 		if ((++e->p->writes % IDLE_LOOK_EVERY) == 0 && reader_is_idle(e->p, c))
-			phi_pipe_seal(e->p, 0);
+			phi_pipe_leave_ring(e->p, e->handle.fd, 0, false);
 		return (ssize_t)(before - bytes->left);
 	case NO_ROOM:
 		return phi_pipe_wait_room(e, need, begun);
 	case RESERVED:
-		if (load_relaxed_u32(&c->reserved) == phi_self()->tid)
+		if (phi_pipe_holder(&c->reserved) == phi_self()->tid)
 			return -EBUSY;
 		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->reserved);
 	case NO_LEASE:
