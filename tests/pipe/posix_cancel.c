@@ -399,27 +399,3 @@ TEST(cleanup_handler_may_use_the_same_pipe)
 	expect(cleaned[R], "note");
 	drop_pipe(cleaned);
 }
-
-#ifndef TEST_KERNEL
-// A cancellation and bytes at the same moment: they are read or stay, never both and never neither. The C
-// library's wrapper of the kernel's call can lose them, so this is not asked there.
-TEST(cancellation_that_races_a_write_never_loses_the_bytes)
-{
-	int p[2];
-
-	make_pipe(p);
-	for (int round = 0; round < 2000; round++) {
-		struct worker w;
-		start(&w, work_read, p[R], 8);
-		if (round % 2)
-			wait_thread_asleep(&w);
-		put(p[W], "one");
-		CHECK_EQ(pthread_cancel(w.thread), 0);
-		const bool cancelled = finish(&w) == PTHREAD_CANCELED;
-		CHECK_EQ(available(p[R]), cancelled && !atomic_load(&w.done) ? 3 : 0);
-		if (available(p[R]))
-			expect(p[R], "one");
-	}
-	drop_pipe(p);
-}
-#endif
