@@ -86,8 +86,8 @@ static inline size_t capacity(int fd)
 	return (size_t)CHECK_OK(fcntl(fd, F_GETPIPE_SZ));
 }
 
-// How much goes in before a blocking write sleeps for good, in capacities: the library may have one in its
-// ring and another one in the kernel's pipe, when the reader has paused in full flow.
+// How much may be in before a blocking write of much sleeps, in capacities: for a moment the library may
+// have one in its ring and another one in the kernel's pipe.
 #ifdef TEST_KERNEL
 enum { HOLDS = 1 };
 #else

@@ -187,7 +187,7 @@ static void sleep_until_a_read(enum how how)
 		CHECK_EQ(ready(how, fd, FOR_EVER), POLLOUT);
 		wait_count(&f->steps.reached, i);
 	}
-	CHECK_EQ(fill_up(fd, 4096, 0), 65536);
+	CHECK(fill_up(fd, 4096, 0) >= 65536);
 	CHECK_EQ(ready(how, fd, NOW), 0);
 	allow(&f->steps, 1);
 	CHECK_EQ(ready(how, fd, FOR_EVER), as_seen(how, POLLERR));
