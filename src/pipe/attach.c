@@ -217,8 +217,9 @@ static void publish(struct pipe *p)
 	                 (family & FAMILY_EXPORTED ? PIPE_EXPORTED : 0);
 	if (flags != 0)
 		phi_pipe_seal(p, flags);
-	else if (phi_pipe_leased(load_acquire_u32(&c->lease)) && p->inode != 0)
-		phi_pipe_seal(p, 0); // whatever lies in the kernel's pipe is older than what we shall write
+	else if (phi_pipe_leased(load_acquire_u32(&c->lease)) &&
+	         phi_pipe_kernel_bytes(phi_pipe_any_fd(p)) > 0)
+		phi_pipe_seal(p, 0); // a stranger's, and older than what we shall write
 }
 
 int phi_pipe_attach(struct pipe *p)
@@ -239,6 +240,13 @@ int phi_pipe_attach(struct pipe *p)
 	pthread_setcancelstate(state, NULL);
 	pthread_mutex_unlock(&p->change);
 	return r;
+}
+
+struct pipe_control *phi_pipe_ring_known(struct pipe *p)
+{
+	if (phi_pipe_control(p) == NULL && (phi_description_flags(p->family) & FAMILY_RING))
+		phi_pipe_attach(p);
+	return phi_pipe_control(p);
 }
 
 bool phi_pipe_begin_unknown(struct pipe *p)

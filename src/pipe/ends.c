@@ -74,8 +74,8 @@ static int polled(struct phi_handle *h)
 {
 	struct pipe_end *e = (struct pipe_end *)h;
 	struct pipe *p = e->p;
-	struct pipe_control *c = phi_pipe_control(p);
 	phi_description_raise(p->family, FAMILY_POLLED);
+	struct pipe_control *c = phi_pipe_ring_known(p);
 	if (c == NULL || ((load_relaxed_u32(&c->flags) & PIPE_POLLED) &&
 	                  load_relaxed_u32(&c->lease) == 0 && phi_pipe_ring_empty(c)))
 		return 0;
@@ -283,6 +283,14 @@ struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made)
 	return e;
 }
 
+int phi_pipe_any_fd(const struct pipe *p)
+{
+	for (struct pipe_end *e = all_ends; e != NULL; e = e->all_next)
+		if (e->p == p)
+			return e->handle.fd;
+	return -1;
+}
+
 // A reader that goes, with the lease or with bytes that only he knows of.
 static void leave_reading(struct pipe_end *e)
 {
@@ -324,7 +332,7 @@ static void leave_with(int fd)
 	bool writes = (flags & 3) != O_RDONLY;
 	phi_description_raise(p->family, (reads ? FAMILY_LEFT_READING : 0) |
 	                                     (writes ? FAMILY_LEFT_WRITING : 0));
-	struct pipe_control *c = phi_pipe_control(p);
+	struct pipe_control *c = phi_pipe_in_vfork() ? phi_pipe_control(p) : phi_pipe_ring_known(p);
 	if (c == NULL)
 		return;
 	if (reads)

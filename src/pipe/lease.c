@@ -270,6 +270,29 @@ void phi_pipe_seal(struct pipe *p, uint32_t flags)
 	phi_leave(&w);
 }
 
+// Under a lease the library puts nothing into the kernel's pipe, but what a handler has put there by force.
+void phi_pipe_meet_stranger(struct pipe *p, int fd)
+{
+	struct pipe_control *c = phi_pipe_control(p);
+	struct phi_hold w;
+	phi_enter(&w);
+	int r = phi_pipe_lock(p, &w, &c->write);
+	if (r < 0 && r != -EOWNERDEAD) {
+		phi_leave(&w);
+		return;
+	}
+	bool mine = phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == w.self->tid;
+	if (mine && phi_pipe_kernel_bytes(fd) > 0) {
+		if (load_relaxed_u32(&c->seal_wanted) == 0) {
+			store_relaxed_u32(&c->strikes, load_relaxed_u32(&c->strikes) + 1);
+			raise_flags(c, PIPE_FOREIGN);
+		}
+		end_lease(&w, c);
+	}
+	phi_lock_drop(&w, &c->write);
+	phi_leave(&w);
+}
+
 int phi_pipe_clear_dead(struct pipe *p, int fd)
 {
 	struct pipe_both b;
@@ -469,12 +492,11 @@ static uint64_t whole_pages(uint64_t bytes)
 	return (bytes + PIPE_PAGE - 1) / PIPE_PAGE * PIPE_PAGE;
 }
 
-// Under R and W, the kernel's pipe empty: as large as it was.
-static void restore_size(struct pipe_both *b)
+void phi_pipe_restore_size(struct pipe_control *c, int fd)
 {
-	uint32_t asked = load_relaxed_u32(&b->c->asked_size);
-	if (asked != 0 && syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, asked) >= 0)
-		store_relaxed_u32(&b->c->asked_size, 0);
+	uint32_t asked = load_relaxed_u32(&c->asked_size);
+	if (asked != 0 && syscall(SYS_fcntl, fd, F_SETPIPE_SZ, asked) >= 0)
+		store_relaxed_u32(&c->asked_size, 0);
 }
 
 struct rest {
@@ -639,7 +661,7 @@ static int take(struct pipe_both *b)
 		end_lease_of_both(b); // what is in the ring now comes first
 		return 0;
 	}
-	restore_size(b);
+	phi_pipe_restore_size(c, b->fd);
 	b->p->had_lease = true;
 	store_relaxed_u32(&c->rx_cpu, phi_cpu());
 	b->p->looked_ns = phi_now_coarse_ns();

@@ -142,6 +142,8 @@ static inline bool phi_pipe_damaged(const struct pipe *p)
 
 // Map the pipe's ring, made if need be: 0; or -errno, and then this process uses the kernel's pipe.
 int phi_pipe_attach(struct pipe *p);
+// The ring, attached if a relative has made one; NULL if there is none.
+struct pipe_control *phi_pipe_ring_known(struct pipe *p);
 // Nothing is to be reached through the ring any more. Under no lock.
 void phi_pipe_poison(struct pipe *p);
 // Nobody in this process has the pipe any more; `fd` is the last end, about to be closed, or -1.
@@ -179,6 +181,8 @@ int phi_pipe_take_lease(struct pipe_end *e);
 int phi_pipe_force_lease(int fd);
 // Memory for a ring as large as the kernel's pipe: 0 or -errno.
 int phi_pipe_prepare(struct pipe_end *e);
+// After a flush that made the kernel's pipe larger: as it was, if its content allows.
+void phi_pipe_restore_size(struct pipe_control *c, int fd);
 // Under both locks: what stands in the kernel's pipe goes into the ring; whether all of it did.
 bool phi_pipe_drain(struct pipe_both *b);
 // Under R, without a lease, the ring being empty: go on reading in the kernel's pipe, without waiting.
@@ -192,6 +196,8 @@ int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody);
 int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving);
 // A writer ends the lease: the ring stays as it is.
 void phi_pipe_seal(struct pipe *p, uint32_t flags);
+// Bytes stand in the kernel's pipe beside this thread's lease: a stranger's, unless that has changed.
+void phi_pipe_meet_stranger(struct pipe *p, int fd);
 // A lease that names nobody living is taken away: 0 or -EDEADLK.
 int phi_pipe_clear_dead(struct pipe *p, int fd);
 // A thread that is about to write to the kernel's pipe says so, and takes it back. NULL: there are too
@@ -263,6 +269,8 @@ void phi_pipe_bytes_skip(struct pipe_bytes *b, size_t n);
 // Take a descriptor in: the pipe that it leads to, if it is one. NULL: it is none of ours, or memory is
 // short; it is marked then. `name` may be NULL; made: by ph_pipe, so nobody else knows of it.
 struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made);
+// Any of this process's descriptors of the pipe.
+int phi_pipe_any_fd(const struct pipe *p);
 // The descriptor is about to be closed, or replaced.
 void phi_pipe_release(int fd);
 // The process is about to become another program, or to start one that gets its descriptors; with `all`,

@@ -134,26 +134,15 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 
 // ---- the kernel's pipe, beside a lease ----
 
-// Under a lease the library puts nothing there.
-static void meet_stranger(struct pipe *p, struct pipe_control *c)
-{
-	if (load_relaxed_u32(&c->seal_wanted) != 0) {
-		phi_pipe_seal(p, 0); // a handler's, put there by force
-		return;
-	}
-	store_relaxed_u32(&c->strikes, load_relaxed_u32(&c->strikes) + 1);
-	phi_pipe_seal(p, PIPE_FOREIGN);
-}
-
 // Now and then, in full flow: does a stranger wait to be read?
-static void look_aside(struct pipe_end *e, struct pipe_control *c)
+static void look_aside(struct pipe_end *e)
 {
 	int64_t now = phi_now_coarse_ns();
 	if (now - e->p->looked_ns < LOOK_NS)
 		return;
 	e->p->looked_ns = now;
 	if (phi_pipe_kernel_bytes(e->handle.fd) > 0)
-		meet_stranger(e->p, c);
+		phi_pipe_meet_stranger(e->p, e->handle.fd);
 }
 
 // A writer that is a little slower than we are would have every message fetched by itself, and each
@@ -279,6 +268,7 @@ static ssize_t kernel_read(struct pipe_end *e, const struct iovec *iov, int coun
 	if (c == NULL)
 		return read_unknown(e, iov, count, again);
 	ssize_t r = read_asleep(e, c, iov, count, again);
+	phi_pipe_restore_size(c, e->handle.fd);
 	if (r > 0 && phi_pipe_lease_pays(e, c))
 		phi_pipe_take_lease(e);
 	return r;
@@ -316,7 +306,7 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 	switch (o) {
 	case GOT:
 		if (__builtin_expect(++e->p->reads % LOOK_EVERY == 0, 0))
-			look_aside(e, c);
+			look_aside(e);
 		return (ssize_t)(before - to->left);
 	case EMPTY_MINE:
 		return phi_pipe_linger(e, c);

@@ -326,6 +326,7 @@ static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe
 	volatile ssize_t r = -ENOMSG;
 	struct goer g = {e->p, c, NULL};
 	note_writer(c);
+	phi_pipe_restore_size(c, e->handle.fd);
 	phi_pipe_inside(e->p);
 	g.slot = phi_pipe_go(c, phi_self()->tid);
 	pthread_cleanup_push(come_back, &g);

@@ -259,7 +259,7 @@ int ph_fcntl(int fd, int command, ...)
 	}
 	if (e != NULL && command == F_SETFL)
 		set_flags(e, (int)arg);
-	if (e != NULL && command == F_SETPIPE_SZ)
+	if (e != NULL && command == F_SETPIPE_SZ && phi_pipe_ring_known(e->p) != NULL)
 		phi_pipe_leave_ring(e->p, fd, 0, false); // the next lease has the new size
 	int r = fcntl(fd, command, arg);
 	struct pipe_control *c = e == NULL ? NULL : phi_pipe_control(e->p);
@@ -277,7 +277,7 @@ int ph_ioctl(int fd, unsigned long request, ...)
 	void *arg = va_arg(args, void *);
 	va_end(args);
 	struct pipe_end *e = phi_pipe_find(fd);
-	struct pipe_control *c = e == NULL ? NULL : phi_pipe_control(e->p);
+	struct pipe_control *c = e == NULL ? NULL : phi_pipe_ring_known(e->p);
 	int r = ioctl(fd, request, arg);
 	if (r == 0 && c != NULL && request == FIONREAD) {
 		uint64_t there = load_acquire_u64(&c->tail) - load_acquire_u64(&c->head);
@@ -302,6 +302,7 @@ int ph_export(int fd)
 	if (e == NULL) // the kernel's already, if it is a pipe at all
 		return (int)phi_result(fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? 0 : -EBADF);
 	phi_description_raise(e->p->family, FAMILY_EXPORTED);
+	phi_pipe_ring_known(e->p);
 	return (int)phi_result(phi_pipe_leave_ring(e->p, fd, PIPE_EXPORTED, false));
 }
 

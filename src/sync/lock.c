@@ -98,7 +98,7 @@ static int sleep_for(struct phi_hold *h, struct phi_lock *lock, int64_t patience
 			continue;
 		r = phi_futex_wait(&lock->word, v | WAITERS, slice);
 		sticky = WAITERS;
-		if (r != -ETIMEDOUT)
+		if (r != -ETIMEDOUT && r != -EINTR) // a timer's signals must not keep us from looking
 			continue;
 		if (phi_tid_dead(TID(v)))
 			declare_dead(lock, v | WAITERS);

@@ -111,6 +111,7 @@ PUBLIC FILE *fdopen(int fd, const char *mode)
 	struct pipe_end *e = phi_pipe_find(fd);
 	if (e != NULL) {
 		phi_description_raise(e->p->family, FAMILY_EXPORTED);
+		phi_pipe_ring_known(e->p);
 		phi_pipe_leave_ring(e->p, fd, PIPE_EXPORTED, false);
 	}
 	return NEXT(fdopen)(fd, mode);
