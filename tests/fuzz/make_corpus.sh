@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# tests/fuzz/make_corpus.sh DIRECTORY - write the first inputs of the fuzzer: one for each kind of
-# instruction and mode (the format is told in mq_image.c), and those of corpus/mq.txt, which the fuzzer
-# found: one input a line, as octal bytes. To renew it after a long search:
+# tests/fuzz/make_corpus.sh TARGET DIRECTORY - write the first inputs of a fuzz target (mq, pipe): one for
+# each kind of instruction and mode (the formats are told in mq_image.c and pipe_image.c), and those of
+# corpus/TARGET.txt, which the fuzzer found: one input a line, as octal bytes. To renew it after a long search:
 #
 #   mq -merge=1 -use_counters=0 -max_len=48 SMALL FOUND
 #   for f in SMALL/*; do od -An -v -to1 -w200 "$f" | sed 's/^ //'; done | LC_ALL=C sort -u >corpus/mq.txt
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-out=$1
+target=$1
+out=$2
 mkdir -p "$out"
 
 # seed NAME OCTAL...: a file of these bytes.
@@ -23,6 +24,7 @@ seed()
 
 calls='377 001 000 377 044 001 377 143 002 377 210 003 377 311 004 377 012 005 377 117 006'
 # shellcheck disable=SC2086
+seeds_of_mq()
 {
 	seed calls 016 $calls $calls
 	seed calls-polled 056 $calls
@@ -36,9 +38,29 @@ calls='377 001 000 377 044 001 377 143 002 377 210 003 377 311 004 377 012 005 3
 	seed cut 016 320 000 020 $calls
 	seed cut-and-mended 056 321 000 012 $calls
 	seed punched 016 324 000 002 010 $calls
-	number=0
-	while read -r bytes; do
-		number=$((number + 1))
-		seed found-$number $bytes
-	done <"$here/corpus/mq.txt"
 }
+
+# shellcheck disable=SC2086
+seeds_of_pipe()
+{
+	seed calls 036 $calls $calls
+	seed calls-small 014 $calls $calls
+	seed calls-full 176 $calls
+	seed calls-sealed 236 $calls
+	seed field-adversarial 036 000 110 003 $calls 000 120 011 $calls
+	seed field-raw 036 200 110 001 002 003 004 $calls
+	seed field-wide 036 240 100 003 $calls
+	seed lock-words 036 200 077 377 377 377 077 $calls 200 177 000 000 000 100 $calls
+	seed overwrite 036 300 000 002 020 377 377 377 377 377 377 377 377 $calls
+	seed cut 036 320 000 001 $calls
+	seed cut-and-mended 036 321 000 001 $calls
+	seed punched 036 324 000 000 010 $calls
+}
+
+seeds_of_"$target"
+number=0
+while read -r bytes; do
+	number=$((number + 1))
+	# shellcheck disable=SC2086
+	seed found-$number $bytes
+done <"$here/corpus/$target.txt"

@@ -11,7 +11,7 @@ name=$(basename "$target")
 work=$(mktemp -d "${TMPDIR:-/tmp}/posthaste-fuzz-XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' INT TERM
-sh "$here/make_corpus.sh" "$work/corpus" || exit 2
+sh "$here/make_corpus.sh" "$name" "$work/corpus" || exit 2
 mkdir "$work/new" "$work/found"
 passed=0
 failed=0
