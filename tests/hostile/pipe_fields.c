@@ -99,7 +99,7 @@ static void attack_once(const struct sweep *s, uint32_t field, int value, bool w
 	struct pipe_victim v;
 	struct ring r;
 	pipe_victim_make(&v, s->diary);
-	CHECK_EQ(phi_pipe_force_lease(v.fds[R]), 1);
+	pipe_lease(v.fds[R]);
 	s->prepare(&v);
 	ring_open(&r, v.fds[R]);
 	scribble(&r, field, value, wide, s->diary);

@@ -176,7 +176,7 @@ static void forge(struct forgery *f)
 	struct stat st;
 	make(other);
 	make(f->fds);
-	CHECK_EQ(phi_pipe_force_lease(other[R]), 1);
+	pipe_lease(other[R]);
 	strcpy(path, ring_path(other[R]));
 	copy_ring(path, ring_path(f->fds[R]));
 	drop(other);
@@ -236,7 +236,7 @@ TEST(a_ring_that_nobody_uses_is_made_anew)
 	struct forgery f = {.uid = geteuid(), .mode = 0666};
 	struct stat st;
 	forge(&f);
-	CHECK_EQ(phi_pipe_force_lease(f.fds[R]), 1);
+	pipe_lease(f.fds[R]);
 	CHECK_OK(stat(ring_path(f.fds[R]), &st));
 	CHECK_EQ(st.st_mode & 07777, 0600);
 	pipe_carries(f.fds);
@@ -377,7 +377,7 @@ static void carry_with_a_full_file_system_behind(void *arg)
 	(void)arg;
 	mount_small();
 	make(fds);
-	CHECK_EQ(phi_pipe_force_lease(fds[R]), 1);
+	pipe_lease(fds[R]);
 	fill_up(0);
 	const ssize_t n = ph_write(fds[W], much, sizeof(much));
 	CHECK(n > 0);
@@ -403,7 +403,7 @@ static void carry_over_a_hole(void *arg)
 	(void)arg;
 	mount_small();
 	make(fds);
-	CHECK_EQ(phi_pipe_force_lease(fds[R]), 1);
+	pipe_lease(fds[R]);
 	ring_open(&r, fds[R]);
 	CHECK_OK(
 		fallocate(r.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PIPE_DATA_AT, PIPE_SIZE_MAX));

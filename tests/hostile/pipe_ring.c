@@ -61,41 +61,39 @@ void ring_restore(struct ring *r)
 	memcpy(r->map, r->image, PIPE_PAGE);
 }
 
-#define FIELD(name)                                                   \
-	{                                                                 \
-#name, PHI_REGION_BODY + offsetof(struct pipe_control, name), \
-			sizeof(((struct pipe_control *)0)->name)                  \
-	}
+#define AT(name) (PHI_REGION_BODY + offsetof(struct pipe_control, name))
+#define BYTES_OF(name) sizeof(((struct pipe_control *)0)->name)
 
+// Of arrays the first two.
 static const struct {
 	const char *name;
 	size_t at, bytes;
 } parts[] = {
 	{"header", 0, offsetof(struct phi_region_header, name) + 8},
-	FIELD(write),
-	FIELD(read),
-	FIELD(tail),
-	FIELD(tx_cpu),
-	FIELD(last_writer),
-	FIELD(head),
-	FIELD(rx_cpu),
-	FIELD(last_reader),
-	FIELD(sleepers),
-	FIELD(sleepers_beyond),
-	FIELD(strikes),
-	FIELD(goers),
-	FIELD(goers_beyond),
-	FIELD(flush_to),
-	FIELD(stamp),
-	FIELD(flags),
-	FIELD(size),
-	FIELD(writers),
-	FIELD(room_event),
-	FIELD(tx_asleep),
-	FIELD(held),
-	FIELD(reserved),
-	FIELD(seal_wanted),
-	FIELD(lease),
+	{"write", AT(write), BYTES_OF(write)},
+	{"read", AT(read), BYTES_OF(read)},
+	{"tail", AT(tail), BYTES_OF(tail)},
+	{"tx_cpu", AT(tx_cpu), BYTES_OF(tx_cpu)},
+	{"last_writer", AT(last_writer), BYTES_OF(last_writer)},
+	{"head", AT(head), BYTES_OF(head)},
+	{"rx_cpu", AT(rx_cpu), BYTES_OF(rx_cpu)},
+	{"last_reader", AT(last_reader), BYTES_OF(last_reader)},
+	{"sleepers", AT(sleepers), 8},
+	{"sleepers_beyond", AT(sleepers_beyond), BYTES_OF(sleepers_beyond)},
+	{"strikes", AT(strikes), BYTES_OF(strikes)},
+	{"goers", AT(goers), 8},
+	{"goers_beyond", AT(goers_beyond), BYTES_OF(goers_beyond)},
+	{"flush_to", AT(flush_to), BYTES_OF(flush_to)},
+	{"stamp", AT(stamp), BYTES_OF(stamp)},
+	{"flags", AT(flags), BYTES_OF(flags)},
+	{"size", AT(size), BYTES_OF(size)},
+	{"writers", AT(writers), BYTES_OF(writers)},
+	{"room_event", AT(room_event), BYTES_OF(room_event)},
+	{"tx_asleep", AT(tx_asleep), BYTES_OF(tx_asleep)},
+	{"held", AT(held), BYTES_OF(held)},
+	{"reserved", AT(reserved), BYTES_OF(reserved)},
+	{"seal_wanted", AT(seal_wanted), BYTES_OF(seal_wanted)},
+	{"lease", AT(lease), BYTES_OF(lease)},
 };
 
 enum { PARTS = sizeof(parts) / sizeof(parts[0]) };

@@ -72,6 +72,7 @@ static void begin(struct storm *s)
 {
 	memset(s->diaries, 0, VICTIMS * sizeof(*s->diaries));
 	CHECK_OK(ph_pipe2(s->fds, O_NONBLOCK | O_CLOEXEC));
+	pipe_lease(s->fds[R]);
 	for (int i = 0; i < VICTIMS; i++) {
 		s->jobs[i] = (struct pipe_victim_job){{s->fds[R], s->fds[W]}, &s->diaries[i], draw(s)};
 		s->pids[i] = test_fork(pipe_victim_main, &s->jobs[i]);

@@ -49,6 +49,9 @@ struct pipe_victim_job {
 };
 void pipe_victim_main(void *job);
 
+// Let writes of a new pipe go to the ring, for sure.
+void pipe_lease(int fd);
+
 // An empty pipe carries bytes, to whatever place.
 void pipe_carries(const int fds[2]);
 

@@ -32,7 +32,7 @@ static double seconds(clockid_t clock)
 static void make(int fds[2], struct ring *r)
 {
 	CHECK_OK(ph_pipe2(fds, O_CLOEXEC));
-	CHECK_EQ(phi_pipe_force_lease(fds[R]), 1);
+	pipe_lease(fds[R]);
 	ring_open(r, fds[R]);
 }
 
