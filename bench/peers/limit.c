@@ -38,7 +38,9 @@ struct stream {
 
 static bool can(const struct bench_case *c)
 {
-	return c->kind != BENCH_EVENTS && !c->zero_copy && !c->kernels && c->stranger == BENCH_NOBODY;
+	// On one CPU polling is no limit of anything.
+	return c->kind != BENCH_EVENTS && c->layout != BENCH_ONE_CPU && !c->zero_copy && !c->kernels &&
+	       c->stranger == BENCH_NOBODY;
 }
 
 static char *map_twice(size_t size)
