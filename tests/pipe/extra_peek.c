@@ -279,7 +279,7 @@ static void share_records(void *arg)
 	uint32_t n;
 
 	CHECK_OK(close(s->ends.w));
-	while ((s->in_place ? read_in_place : read)(s->ends.r, buf, SIZE) == SIZE) {
+	while ((s->in_place ? read_whole_in_place : read)(s->ends.r, buf, SIZE) == SIZE) {
 		memcpy(&n, buf + 1, sizeof(n));
 		CHECK(n < SHARED);
 		record_make(shape, 0, n, want);

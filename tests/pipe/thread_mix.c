@@ -47,7 +47,7 @@ static ssize_t read_by_turns(int fd, void *buf, size_t bytes)
 {
 	static __thread unsigned turn;
 
-	return (++turn % 3 ? read : read_in_place)(fd, buf, bytes);
+	return (++turn % 3 ? read : read_whole_in_place)(fd, buf, bytes);
 }
 
 static void *be_writer(void *arg)
