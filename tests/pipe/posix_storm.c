@@ -179,3 +179,58 @@ TEST(self_pipe_beside_a_stream)
 	drop_pipe(p);
 	drop_pipe(self_pipe);
 }
+
+// dup, dup2, pipe, fcntl, fstat and close are async-signal-safe: the handler does them whatever its thread
+// is doing, also the same, also with the same pipe.
+static void juggle(int sig)
+{
+	const int saved = errno;
+	struct stat st;
+	int q[2];
+
+	(void)sig;
+	const int copy = (int)CHECK_OK(dup(self_pipe[W]));
+	CHECK_EQ(dup2(copy, 150), 150);
+	CHECK_OK(fcntl(150, F_GETFL));
+	CHECK_OK(fstat(150, &st));
+	CHECK(S_ISFIFO(st.st_mode));
+	CHECK_EQ(write(copy, "!", 1), 1);
+	make_pipe(q);
+	put(q[W], "own");
+	expect(q[R], "own");
+	drop_pipe(q);
+	CHECK_OK(close(150));
+	CHECK_OK(close(copy));
+	atomic_fetch_add(&handled, 1);
+	errno = saved;
+}
+
+static void take_one_of_self(void)
+{
+	char c = 0;
+
+	if (available(self_pipe[R]) > 0)
+		CHECK_EQ(read(self_pipe[R], &c, 1), 1);
+}
+
+TEST(handler_may_duplicate_and_close_whatever_its_thread_does)
+{
+	make_pipe(self_pipe);
+	handle_by(SIGALRM, juggle, SA_RESTART);
+	storm(true);
+	for (int i = 0; i < 20000 / SLOWER; i++) {
+		int p[2];
+		make_pipe(p);
+		CHECK_EQ(dup2(self_pipe[R], 160), 160);
+		put_number(p[W], (uint64_t)i);
+		CHECK_EQ(take_number(p[R]), i);
+		CHECK_OK(close(160));
+		drop_pipe(p);
+		take_one_of_self();
+	}
+	storm(false);
+	while (available(self_pipe[R]) > 0)
+		take_one_of_self();
+	CHECK(atomic_load(&handled) > 0);
+	drop_pipe(self_pipe);
+}
