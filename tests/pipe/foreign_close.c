@@ -18,6 +18,7 @@ static void close_plainly(int fd)
 	CHECK_OK(close(fd));
 }
 
+#ifdef __GLIBC__ // musl has neither
 static void close_by_range(int fd)
 {
 	CHECK_OK(close_range((unsigned)fd, (unsigned)fd, 0));
@@ -29,6 +30,7 @@ static void close_from(int fd)
 	CHECK_OK(ph_close(fd));
 	closefrom(900);
 }
+#endif
 
 static void close_by_dup2(int fd)
 {
@@ -54,8 +56,12 @@ static void close_raw(int fd)
 	CHECK_OK(syscall(SYS_close, fd));
 }
 
-static void (*const closers[])(int fd) = {close_plainly, close_by_range, close_from,
-                                          close_by_dup2, close_by_dup3,  close_raw};
+static void (*const closers[])(int fd) = {
+#ifdef __GLIBC__
+	close_by_range, close_from,
+#endif
+	close_plainly,  close_by_dup2, close_by_dup3, close_raw,
+};
 enum { CLOSERS = sizeof(closers) / sizeof(closers[0]) };
 
 TEST(end_of_file_comes_with_any_close_of_the_writer_in_full_flow)
