@@ -149,17 +149,28 @@ static void expect_to_end(int fds[2], ssize_t (*call)(int[2]), const char *name)
 	victims_join(w.diary, &pid, 1);
 }
 
-TEST(a_lock_that_names_a_stranger_does_not_block_for_ever)
+static void lock_names(uint32_t tid)
 {
 	int fds[2];
 	struct ring r;
 	make(fds, &r);
-	set_locks(&r, (uint32_t)getppid());
+	set_locks(&r, tid);
 	expect_to_end(fds, write_one, "a write");
-	set_locks(&r, (uint32_t)getppid());
+	set_locks(&r, tid);
 	expect_to_end(fds, read_one, "a read");
 	set_locks(&r, 0);
 	drop(fds, &r);
+}
+
+TEST(a_lock_that_names_a_stranger_does_not_block_for_ever)
+{
+	lock_names((uint32_t)getppid());
+}
+
+// Of the first process nobody may ask much.
+TEST(a_lock_that_names_one_who_cannot_be_asked_does_not_block_for_ever)
+{
+	lock_names(1);
 }
 
 TEST(a_loan_that_names_a_stranger_does_not_block_for_ever)
