@@ -33,7 +33,12 @@
 
 enum { R, W };
 
-#ifdef __SANITIZE_THREAD__
+#ifdef __has_feature
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || HAS_FEATURE(thread_sanitizer)
 enum { SLOWER = 10 };
 #else
 enum { SLOWER = 1 };
