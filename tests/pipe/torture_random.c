@@ -15,6 +15,8 @@
 // More than this is never left in the pipe, so that no single write blocks.
 enum { FILL = 24000 };
 
+enum { ANSWER_MS = 8000 };
+
 struct play {
 	struct actor a;
 	uint64_t seed, draws;
@@ -65,7 +67,7 @@ static struct outcome hear(struct play *p, int slot)
 	struct pollfd ready = {.fd = p->a.sock[slot][0], .events = POLLIN};
 	struct outcome out = {-1, ETIMEDOUT};
 
-	if (poll(&ready, 1, 20000) != 1 ||
+	if (poll(&ready, 1, ANSWER_MS) != 1 ||
 	    recv(ready.fd, &out, sizeof(out), MSG_DONTWAIT) != sizeof(out))
 		complain(p, out, "no answer");
 	return out;
