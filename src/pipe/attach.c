@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -229,8 +230,9 @@ int phi_pipe_attach(struct pipe *p)
 		return 0;
 	if (p->refused)
 		return -EACCES;
-	if (pthread_mutex_trylock(&p->change) != 0)
-		return -EAGAIN; // another thread does, or this one, interrupted
+	sigset_t signals;
+	phi_pipe_lock_out_signals(&signals);
+	pthread_mutex_lock(&p->change);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_pipe_control(p) != NULL ? 0 : attach(p);
 	if (r == 0)
@@ -239,6 +241,7 @@ int phi_pipe_attach(struct pipe *p)
 		p->refused = true;
 	pthread_setcancelstate(state, NULL);
 	pthread_mutex_unlock(&p->change);
+	phi_pipe_let_signals_in(&signals);
 	return r;
 }
 
@@ -294,6 +297,34 @@ void phi_pipe_poison(struct pipe *p)
 	store_relaxed_u32(&c->flags, PIPE_EXPORTED);
 	store_relaxed_u32(&c->lease, 0);
 	p->refused = true;
+}
+
+void phi_pipe_vanish(struct pipe *p)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+	const int prot = PROT_READ | PROT_WRITE;
+	char file[PIPE_FILE_SIZE];
+	if (mmap(p->region.base, p->region.bytes, prot, flags, -1, 0) == MAP_FAILED ||
+	    mmap(p->alias, PIPE_PAGE, prot, flags, -1, 0) == MAP_FAILED)
+		return;
+	file_of(p, file);
+	int dir = phi_namespace_open();
+	if (dir >= 0) {
+		remove_unused(dir, file);
+		close(dir);
+	}
+}
+
+void phi_pipe_lock_out_signals(sigset_t *before)
+{
+	sigset_t all;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+void phi_pipe_let_signals_in(const sigset_t *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 // Whether the other side of the pipe is gone: then whoever still has the ring mapped is about to end,

@@ -260,7 +260,7 @@ static void forget_number(int fd)
 		drop_end((struct pipe_end *)h);
 }
 
-struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made)
+static struct pipe_end *adopt(int fd, const char *name, bool made)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct stat st;
@@ -280,6 +280,15 @@ struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made)
 		phi_handle_mark_foreign(fd);
 	else if (!made)
 		phi_pipe_attach(e->p); // others may know of it, and have a ring
+	return e;
+}
+
+struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made)
+{
+	sigset_t signals;
+	phi_pipe_lock_out_signals(&signals);
+	struct pipe_end *e = adopt(fd, name, made);
+	phi_pipe_let_signals_in(&signals);
 	return e;
 }
 
@@ -313,8 +322,11 @@ void phi_pipe_release(int fd)
 	phi_handle_unmark(fd);
 	if (e == NULL)
 		return;
+	sigset_t signals;
+	phi_pipe_lock_out_signals(&signals);
 	leave_reading(e);
 	forget_number(fd);
+	phi_pipe_let_signals_in(&signals);
 }
 
 // ---- another program, and the end ----
@@ -379,6 +391,6 @@ void phi_pipe_exit(void)
 		return;
 	phi_handle_each(return_lease);
 	for (struct pipe *p = first_pipe(); p != NULL; p = p->next)
-		if (phi_pipe_control(p) != NULL && may_bury(p))
-			phi_pipe_detach(p, -1);
+		if (phi_pipe_control(p) != NULL)
+			phi_pipe_vanish(p);
 }

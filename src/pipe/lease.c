@@ -324,16 +324,39 @@ int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody)
 
 // ---- the kernel's pipe ----
 
+// A FIFO has no reads that do not wait but through a description that is so.
+static long read_through_own(int fd, const struct iovec *iov, int count)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int own = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (own < 0)
+		return -1;
+	long r = syscall(SYS_readv, own, iov, count);
+	int e = errno;
+	syscall(SYS_close, own);
+	errno = e;
+	return r;
+}
+
 // Under locks nothing may be a cancellation point: the bare system calls are none.
-static ssize_t read_now(int fd, const struct iovec *iov, int count, size_t there)
+static ssize_t read_now(int fd, const struct iovec *iov, int count)
 {
 	long r = syscall(SYS_preadv2, fd, iov, count, -1L, -1L, RWF_NOWAIT);
-	if (r >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL))
-		return r < 0 ? -errno : r;
-	// A FIFO: `there` bytes were there just now.
-	struct iovec first = {iov[0].iov_base, iov[0].iov_len < there ? iov[0].iov_len : there};
-	r = syscall(SYS_readv, fd, &first, 1);
+	if (r < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL))
+		r = read_through_own(fd, iov, count);
 	return r < 0 ? -errno : r;
+}
+
+void phi_pipe_read_on(int fd, struct pipe_bytes *to)
+{
+	struct iovec iov[16];
+	size_t there = phi_pipe_kernel_bytes(fd);
+	if (there == 0)
+		return;
+	ssize_t n = read_now(fd, iov, phi_pipe_bytes_iov(to, there, iov, 16));
+	if (n > 0)
+		phi_pipe_bytes_skip(to, (size_t)n);
 }
 
 // Before and after the system call that moves bytes from the kernel's pipe into the ring: who repairs
@@ -345,17 +368,6 @@ static void note_drain(struct pipe_control *c, uint64_t to, uint64_t had)
 	compiler_barrier();
 	store_relaxed_u64(&c->drain_to, to);
 	compiler_barrier();
-}
-
-void phi_pipe_read_on(int fd, struct pipe_bytes *to)
-{
-	struct iovec iov[16];
-	size_t there = phi_pipe_kernel_bytes(fd);
-	if (there == 0)
-		return;
-	ssize_t n = read_now(fd, iov, phi_pipe_bytes_iov(to, there, iov, 16), there);
-	if (n > 0)
-		phi_pipe_bytes_skip(to, (size_t)n);
 }
 
 // Under R and W: what stands in the kernel's pipe goes behind the ring's bytes. Whether all of it did.
@@ -374,7 +386,7 @@ bool phi_pipe_drain(struct pipe_both *b)
 		size_t n = there < size - used ? there : (size_t)(size - used);
 		int count = phi_pipe_pieces(b->p, tail, size, n, iov);
 		note_drain(b->c, tail + n, there);
-		ssize_t r = read_now(b->fd, iov, count, there);
+		ssize_t r = read_now(b->fd, iov, count);
 		if (r > 0)
 			store_release_u64(&b->c->tail, tail + (uint64_t)r); // PIPE_TAIL
 		note_drain(b->c, 0, 0);
@@ -453,13 +465,14 @@ static bool drain_until_quiet(struct pipe_both *b, int64_t patience_ns)
 // ---- flush ----
 
 // Under R and W, b->fd reads and writes the kernel's pipe, which is empty. `size` has been checked.
-static void pour(struct pipe_both *b, uint32_t size)
+// Whether all of the ring went.
+static bool pour(struct pipe_both *b, uint32_t size)
 {
 	struct pipe_control *c = b->c;
 	uint64_t head = load_relaxed_u64(&c->head);
 	uint64_t tail = load_relaxed_u64(&c->tail);
 	if (tail - head > size)
-		return;
+		return false;
 	struct iovec iov[2];
 	int count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
 	store_relaxed_u64(&c->flush_to, tail);
@@ -470,6 +483,7 @@ static void pour(struct pipe_both *b, uint32_t size)
 		store_release_u64(&c->head, head + (uint64_t)r); // PIPE_HEAD
 	compiler_barrier();
 	store_relaxed_u64(&c->flush_to, 0);
+	return r == (long)(tail - head);
 }
 
 // The kernel's pipe shall hold so many bytes, until the next lease.
@@ -492,11 +506,34 @@ static uint64_t whole_pages(uint64_t bytes)
 	return (bytes + PIPE_PAGE - 1) / PIPE_PAGE * PIPE_PAGE;
 }
 
-void phi_pipe_restore_size(struct pipe_control *c, int fd)
+static void restore_size(struct pipe_both *b)
 {
-	uint32_t asked = load_relaxed_u32(&c->asked_size);
-	if (asked != 0 && syscall(SYS_fcntl, fd, F_SETPIPE_SZ, asked) >= 0)
-		store_relaxed_u32(&c->asked_size, 0);
+	uint32_t asked = load_relaxed_u32(&b->c->asked_size);
+	if (asked != 0 && syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, asked) >= 0)
+		store_relaxed_u32(&b->c->asked_size, 0);
+}
+
+void phi_pipe_restore_size(struct pipe *p, int fd)
+{
+	struct pipe_both b;
+	if (phi_pipe_lock_both(&b, p, fd, false) < 0)
+		return;
+	restore_size(&b);
+	phi_pipe_unlock_both(&b);
+}
+
+int phi_pipe_set_size(struct pipe *p, int fd, int bytes)
+{
+	struct pipe_both b;
+	int r = phi_pipe_lock_both(&b, p, fd, false);
+	if (r < 0)
+		return r;
+	long set = syscall(SYS_fcntl, fd, F_SETPIPE_SZ, bytes);
+	r = set < 0 ? -errno : (int)set;
+	if (set >= 0)
+		store_relaxed_u32(&b.c->asked_size, 0);
+	phi_pipe_unlock_both(&b);
+	return r;
 }
 
 struct rest {
@@ -519,13 +556,15 @@ static void save_rest(int fd, struct rest *rest)
 static size_t most_rest(struct pipe_both *b)
 {
 	size_t n = phi_pipe_kernel_bytes(b->fd);
+	n += (load_relaxed_u32(b->p->unknown) & 0xffff) * (size_t)PIPE_KERNEL_PIECE_BYTES;
 	for (int i = 0; i < PIPE_GOERS; i++)
 		n += load_relaxed_u32(&b->c->goers[i]) != 0 ? PIPE_KERNEL_PIECE_BYTES : 0;
 	return n;
 }
 
 // Writers asleep in the full pipe go on as it empties, and none may come between the ring and the rest.
-static void save_until_quiet(struct pipe_both *b, struct rest *rest)
+// Whether none can any more.
+static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
 {
 	int64_t begin = phi_now_ns();
 	bool going = true;
@@ -535,19 +574,18 @@ static void save_until_quiet(struct pipe_both *b, struct rest *rest)
 		if (going)
 			syscall(SYS_sched_yield);
 	}
+	return !going;
 }
 
-// A stranger may have filled the room meanwhile.
-static void put_rest_back(int fd, const struct rest *rest)
+// A stranger may have filled the room meanwhile: make more. Nobody may be waited for: who could read may
+// be waiting for our locks.
+static void put_rest_back(struct pipe_both *b, const struct rest *rest)
 {
 	for (size_t done = 0; done < rest->n;) {
-		long r = syscall(SYS_write, fd, rest->bytes + done, rest->n - done);
-		if (r > 0) {
+		long r = syscall(SYS_write, b->fd, rest->bytes + done, rest->n - done);
+		if (r > 0)
 			done += (size_t)r;
-			continue;
-		}
-		struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-		if (errno != EAGAIN || syscall(SYS_ppoll, &pfd, 1, NULL, NULL, 8) < 0)
+		else if (errno != EAGAIN || !make_room(b, 2 * (uint64_t)syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ)))
 			break;
 	}
 }
@@ -562,9 +600,9 @@ static void pour_before_rest(struct pipe_both *b, uint32_t size)
 	rest.bytes = mmap(NULL, rest.room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (rest.bytes == MAP_FAILED)
 		return;
-	save_until_quiet(b, &rest);
-	pour(b, size);
-	put_rest_back(b->fd, &rest);
+	if (save_until_quiet(b, &rest))
+		pour(b, size);
+	put_rest_back(b, &rest);
 	munmap(rest.bytes, rest.room);
 }
 
@@ -589,8 +627,10 @@ static void flush(struct pipe_both *b)
 	if ((was & LEASE_WAITERS) || load_relaxed_u32(&c->tx_asleep) != 0)
 		phi_ring(&c->room_event, INT_MAX);
 	fence_seq_cst();
-	if (!drain_until_quiet(b, FLUSH_PATIENCE_NS))
-		pour_before_rest(b, size);
+	if (!drain_until_quiet(b, FLUSH_PATIENCE_NS)) {
+		if (!(load_relaxed_u32(&c->flags) & PIPE_FOREIGN)) // who fills what we empty
+			pour_before_rest(b, size);
+	}
 	else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
 		pour(b, size);
 	b->fd = end;
@@ -661,11 +701,37 @@ static int take(struct pipe_both *b)
 		end_lease_of_both(b); // what is in the ring now comes first
 		return 0;
 	}
-	phi_pipe_restore_size(c, b->fd);
+	restore_size(b);
 	b->p->had_lease = true;
 	store_relaxed_u32(&c->rx_cpu, phi_cpu());
 	b->p->looked_ns = phi_now_coarse_ns();
 	return 1;
+}
+
+// Without a lease: what stands in the kernel's pipe goes into the ring, which is empty, unless others
+// are about to read it there.
+int phi_pipe_fetch(struct pipe_end *e)
+{
+	struct pipe_control *c = phi_pipe_control(e->p);
+	struct pipe_both b;
+	int r = phi_pipe_prepare(e);
+	if (r < 0 && r != -EBUSY)
+		return r;
+	r = phi_pipe_lock_both(&b, e->p, e->handle.fd, false);
+	if (r < 0)
+		return r;
+	if (load_relaxed_u32(&c->lease) == 0 && load_relaxed_u32(&c->held) == 0 &&
+	    load_relaxed_u32(&c->reserved) == 0 && phi_pipe_ring_empty(c) && phi_pipe_size(c) != 0) {
+		phi_lock_to_duty(&b.w, &c->write, &c->lease);
+		store_release_u32(&c->lease, LEASE_DIED); // PIPE_LEASE: nobody sets out or goes to sleep
+		fence_seq_cst();                          // PIPE_SLEEPERS, PIPE_GOERS
+		if (!others_sleep(c, b.w.self->tid))
+			drain_until_quiet(&b, TAKE_PATIENCE_NS);
+		end_lease_of_both(&b);
+	}
+	r = !phi_pipe_ring_empty(c);
+	phi_pipe_unlock_both(&b);
+	return r;
 }
 
 static bool may_take(const struct pipe_control *c)
@@ -707,6 +773,8 @@ static int take_lease(struct pipe_end *e)
 		return 0;
 	struct pipe_both b;
 	int r = phi_pipe_prepare(e);
+	if (r == 0 && phi_pipe_kernel_bytes(e->handle.fd) > phi_pipe_size(c) / 2)
+		return 0; // writers wait there; it would not all fit
 	if (r == 0)
 		r = phi_pipe_lock_both(&b, p, e->handle.fd, false);
 	if (r < 0) {

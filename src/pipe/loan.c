@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -294,25 +295,6 @@ static int hold_bytes(struct pipe_end *e, struct pipe_control *c, struct pipe_lo
 	return r;
 }
 
-// What the kernel's pipe has goes into the empty ring; without a lease, the ring comes first. Whether
-// there was anything.
-static int fetch(struct pipe_end *e, struct pipe_control *c)
-{
-	struct pipe_both b;
-	int r = phi_pipe_prepare(e);
-	if (r < 0 && r != -EBUSY)
-		return r;
-	r = phi_pipe_lock_both(&b, e->p, e->handle.fd, false);
-	if (r < 0)
-		return r;
-	if (load_relaxed_u32(&c->held) == 0 && load_relaxed_u32(&c->reserved) == 0 &&
-	    phi_pipe_ring_empty(c) && phi_pipe_size(c) != 0)
-		phi_pipe_drain(&b);
-	r = !phi_pipe_ring_empty(c);
-	phi_pipe_unlock_both(&b);
-	return r;
-}
-
 // Asleep until the kernel's pipe has bytes, known to those who think of the lease. 0, 1 = end of file.
 static int await_bytes(struct pipe_end *e, struct pipe_control *c)
 {
@@ -328,6 +310,8 @@ static int await_bytes(struct pipe_end *e, struct pipe_control *c)
 		pthread_setcanceltype(type, NULL);
 	}
 	pthread_cleanup_pop(1);
+	if (r > 0)
+		sched_yield(); // others whom the same bytes have woken, in read(2), go first
 	if (r < 0)
 		return -errno;
 	return (pfd.revents & (POLLIN | POLLHUP)) == POLLHUP;
@@ -344,7 +328,7 @@ static int wait_bytes(struct pipe_end *e, struct pipe_control *c)
 		phi_pipe_take_lease(e); // with what is there
 	r = !phi_pipe_ring_empty(c);
 	if (r == 0)
-		r = fetch(e, c);
+		r = phi_pipe_fetch(e);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	if (load_relaxed_u32(&c->reserved) != 0) // a writer's place stands in the way of fetching

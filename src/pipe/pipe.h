@@ -14,6 +14,7 @@
 #include "sync/wait.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -148,6 +149,12 @@ struct pipe_control *phi_pipe_ring_known(struct pipe *p);
 void phi_pipe_poison(struct pipe *p);
 // Nobody in this process has the pipe any more; `fd` is the last end, about to be closed, or -1.
 void phi_pipe_detach(struct pipe *p, int fd);
+// The process ends: private zeros take the ring's place, so that its other threads may go on to their end,
+// and the file is removed if nobody else has it mapped.
+void phi_pipe_vanish(struct pipe *p);
+// Around what must not be interrupted by a handler that does the same.
+void phi_pipe_lock_out_signals(sigset_t *before);
+void phi_pipe_let_signals_in(const sigset_t *before);
 // Reserve memory for `size` bytes of the ring.
 int phi_pipe_reserve_memory(struct pipe *p, uint32_t size);
 // Remove what nobody has mapped from the namespace directory `dir`; how many files.
@@ -182,7 +189,11 @@ int phi_pipe_force_lease(int fd);
 // Memory for a ring as large as the kernel's pipe: 0 or -errno.
 int phi_pipe_prepare(struct pipe_end *e);
 // After a flush that made the kernel's pipe larger: as it was, if its content allows.
-void phi_pipe_restore_size(struct pipe_control *c, int fd);
+void phi_pipe_restore_size(struct pipe *p, int fd);
+// F_SETPIPE_SZ: bytes, or -errno.
+int phi_pipe_set_size(struct pipe *p, int fd, int bytes);
+// Without a lease, what stands in the kernel's pipe goes into the empty ring: 1 there is something, 0, -errno.
+int phi_pipe_fetch(struct pipe_end *e);
 // Under both locks: what stands in the kernel's pipe goes into the ring; whether all of it did.
 bool phi_pipe_drain(struct pipe_both *b);
 // Under R, without a lease, the ring being empty: go on reading in the kernel's pipe, without waiting.

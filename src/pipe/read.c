@@ -268,7 +268,8 @@ static ssize_t kernel_read(struct pipe_end *e, const struct iovec *iov, int coun
 	if (c == NULL)
 		return read_unknown(e, iov, count, again);
 	ssize_t r = read_asleep(e, c, iov, count, again);
-	phi_pipe_restore_size(c, e->handle.fd);
+	if (__builtin_expect(load_relaxed_u32(&c->asked_size) != 0, 0))
+		phi_pipe_restore_size(e->p, e->handle.fd);
 	if (r > 0 && phi_pipe_lease_pays(e, c))
 		phi_pipe_take_lease(e);
 	return r;

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -326,7 +325,8 @@ static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe
 	volatile ssize_t r = -ENOMSG;
 	struct goer g = {e->p, c, NULL};
 	note_writer(c);
-	phi_pipe_restore_size(c, e->handle.fd);
+	if (__builtin_expect(load_relaxed_u32(&c->asked_size) != 0, 0) && !by_force)
+		phi_pipe_restore_size(e->p, e->handle.fd);
 	phi_pipe_inside(e->p);
 	g.slot = phi_pipe_go(c, phi_self()->tid);
 	pthread_cleanup_push(come_back, &g);
@@ -340,11 +340,10 @@ static ssize_t put_known(struct pipe_end *e, struct pipe_control *c, struct pipe
 	return r;
 }
 
-// Another thread attaches, or a relative has: look again.
+// A relative has made a ring: look again.
 static ssize_t attach_again(struct pipe *p)
 {
-	if (phi_pipe_attach(p) == -EAGAIN)
-		sched_yield();
+	phi_pipe_attach(p);
 	return -ENOMSG;
 }
 

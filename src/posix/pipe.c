@@ -259,12 +259,12 @@ int ph_fcntl(int fd, int command, ...)
 	}
 	if (e != NULL && command == F_SETFL)
 		set_flags(e, (int)arg);
-	if (e != NULL && command == F_SETPIPE_SZ && phi_pipe_ring_known(e->p) != NULL)
+	if (e != NULL && command == F_SETPIPE_SZ && phi_pipe_ring_known(e->p) != NULL) {
 		phi_pipe_leave_ring(e->p, fd, 0, false); // the next lease has the new size
+		return (int)phi_result(phi_pipe_set_size(e->p, fd, (int)arg));
+	}
 	int r = fcntl(fd, command, arg);
 	struct pipe_control *c = e == NULL ? NULL : phi_pipe_control(e->p);
-	if (c != NULL && command == F_SETPIPE_SZ && r >= 0)
-		store_relaxed_u32(&c->asked_size, 0);
 	if (c != NULL && command == F_GETPIPE_SZ && load_relaxed_u32(&c->asked_size) != 0)
 		r = (int)load_relaxed_u32(&c->asked_size);
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? duplicated(fd, r) : r;
