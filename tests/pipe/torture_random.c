@@ -183,6 +183,8 @@ static void die(struct play *p)
 
 	if (p->alive < 2)
 		return;
+	if (getenv("TEST_TRACE"))
+		fprintf(stderr, "%d: killed\n", (int)p->pid[slot]);
 	CHECK_OK(kill(p->pid[slot], SIGKILL));
 	test_wait_until(is_dead, &p->pid[slot]);
 	p->pid[slot] = 0;
