@@ -82,6 +82,16 @@ static inline void fence_seq_cst(void)
 #endif
 }
 
+// The same, directly after a read-modify-write, which is a full fence by itself on some machines.
+static inline void fence_after_rmw(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	compiler_barrier();
+#else
+	fence_seq_cst();
+#endif
+}
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

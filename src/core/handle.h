@@ -14,7 +14,7 @@
 
 struct phi_handle {
 	enum phi_kind kind;
-	int fd; // the public descriptor
+	int fd;                // the public descriptor
 	uint32_t *description; // never NULL
 	const struct phi_handle_ops *ops;
 };

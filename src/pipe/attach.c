@@ -214,8 +214,8 @@ static void publish(struct pipe *p)
 {
 	struct pipe_control *c = phi_pipe_control(p);
 	uint32_t family = phi_description_flags(p->family);
-	uint32_t flags = (family & FAMILY_POLLED ? PIPE_POLLED : 0) |
-	                 (family & FAMILY_EXPORTED ? PIPE_EXPORTED : 0);
+	uint32_t flags =
+		(family & FAMILY_POLLED ? PIPE_POLLED : 0) | (family & FAMILY_EXPORTED ? PIPE_EXPORTED : 0);
 	if (flags != 0)
 		phi_pipe_seal(p, flags);
 	else if (phi_pipe_leased(load_acquire_u32(&c->lease)) &&
@@ -257,7 +257,7 @@ bool phi_pipe_begin_unknown(struct pipe *p)
 	if (phi_pipe_control(p) != NULL)
 		return false;
 	add_acq_rel_u32(p->unknown, 1);
-	fence_seq_cst(); // PIPE_GOERS
+	fence_after_rmw(); // PIPE_GOERS
 	// Who is refused a ring counts as a stranger to those who have one.
 	if (!(phi_description_flags(p->family) & FAMILY_RING) || p->refused)
 		return true;

@@ -342,8 +342,8 @@ static void leave_with(int fd)
 		return;
 	bool reads = (flags & 3) != O_WRONLY;
 	bool writes = (flags & 3) != O_RDONLY;
-	phi_description_raise(p->family, (reads ? FAMILY_LEFT_READING : 0) |
-	                                     (writes ? FAMILY_LEFT_WRITING : 0));
+	phi_description_raise(p->family,
+	                      (reads ? FAMILY_LEFT_READING : 0) | (writes ? FAMILY_LEFT_WRITING : 0));
 	struct pipe_control *c = phi_pipe_in_vfork() ? phi_pipe_control(p) : phi_pipe_ring_known(p);
 	if (c == NULL)
 		return;

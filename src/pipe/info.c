@@ -44,7 +44,8 @@ static void read_control(const struct phi_region *r, struct ph_pipe_info *info)
 {
 	const struct pipe_control *c = (const struct pipe_control *)(r->base + PHI_REGION_BODY);
 	uint32_t flags = load_relaxed_u32(&c->flags);
-	uint64_t head = load_acquire_u64(&c->head); // PIPE_HEAD; first, so that the difference is not negative
+	uint64_t head =
+		load_acquire_u64(&c->head); // PIPE_HEAD; first, so that the difference is not negative
 	uint64_t tail = load_acquire_u64(&c->tail); // PIPE_TAIL
 	info->ring_size = phi_pipe_size(c);
 	info->through_ring = tail;

@@ -63,7 +63,8 @@ struct pipe_control {
 	uint32_t sleepers[PIPE_SLEEPERS];
 	uint32_t sleepers_beyond; // A: 1 = there were more
 	uint32_t strikes;         // D: times that bytes of strangers were met
-	uint32_t asked_size;      // R and W: what the kernel's pipe had before a flush made it larger; 0 = as is
+	uint32_t
+		asked_size; // R and W: what the kernel's pipe had before a flush made it larger; 0 = as is
 	uint32_t pad3[5];
 
 	// A: threads of the library that write to the kernel's pipe; 0 = free
@@ -81,14 +82,14 @@ struct pipe_control {
 	uint64_t unused[PIPE_UNUSED_WORDS];
 
 	// The last line: read by every call, written rarely.
-	uint32_t stamp; // PIPE_STAMP; 0 = damaged
-	uint32_t flags; // A: PIPE_POLLED ...
-	uint32_t size; // R and W, ring empty: bytes, a power of two; 0 = has no memory yet
-	uint32_t writers;    // A: 1 = writers of the library have attached
-	uint32_t room_event; // A: bumped before sleeping writers are woken
-	uint32_t tx_asleep;  // under R: 1 = writers sleep, or are about to
-	uint32_t held;       // R: thread that looks at the ring in place; 0 = none
-	uint32_t reserved;   // W: thread that has reserved room at the tail; 0 = none
+	uint32_t stamp;       // PIPE_STAMP; 0 = damaged
+	uint32_t flags;       // A: PIPE_POLLED ...
+	uint32_t size;        // R and W, ring empty: bytes, a power of two; 0 = has no memory yet
+	uint32_t writers;     // A: 1 = writers of the library have attached
+	uint32_t room_event;  // A: bumped before sleeping writers are woken
+	uint32_t tx_asleep;   // under R: 1 = writers sleep, or are about to
+	uint32_t held;        // R: thread that looks at the ring in place; 0 = none
+	uint32_t reserved;    // W: thread that has reserved room at the tail; 0 = none
 	uint32_t seal_wanted; // A: 1 = the next writer shall end the lease
 	uint32_t pad6[5];
 	uint32_t lease; // above

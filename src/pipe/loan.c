@@ -127,14 +127,11 @@ static int reserve_in_ring(struct pipe_end *e, struct pipe_control *c, size_t by
 	phi_lock_drop(&h, &c->write);
 	phi_leave(&h);
 	switch (o) {
-	case DONE:
-		return 1;
-	case NO_ROOM:
-		return phi_pipe_wait_room(e, bytes <= PIPE_ATOMIC_BYTES ? bytes : 1, false);
+	case DONE: return 1;
+	case NO_ROOM: return phi_pipe_wait_room(e, bytes <= PIPE_ATOMIC_BYTES ? bytes : 1, false);
 	case TAKEN:
 		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->reserved);
-	case NO_LEASE:
-		break;
+	case NO_LEASE: break;
 	}
 	if (phi_pipe_leased(load_relaxed_u32(&c->lease)))
 		phi_pipe_seal(e->p, 0);

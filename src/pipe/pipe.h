@@ -47,9 +47,9 @@ struct pipe {
 	struct phi_spin rx_spin, tx_spin;
 	uint64_t device, inode;
 	bool is_fifo;
-	bool refused;           // no ring for this process: do not try again
-	uint32_t inside;        // calls in the slow paths
-	uint32_t insider;       // thread of the first of them
+	bool refused;     // no ring for this process: do not try again
+	uint32_t inside;  // calls in the slow paths
+	uint32_t insider; // thread of the first of them
 	bool insiders_differ;
 	bool had_lease;         // since the process began
 	uint32_t enlisted_by;   // thread of this process whose robust list has the lease's node
@@ -64,9 +64,9 @@ struct pipe {
 	uint8_t *alias; // the control page once more, and a private page behind it
 	uint32_t ends;  // descriptors of this process
 	struct pipe *next;
-	pthread_mutex_t change; // guards attaching and what stands below
+	pthread_mutex_t change;  // guards attaching and what stands below
 	struct pipe_loan *loans; // of one thread each
-	char name[256]; // for display
+	char name[256];          // for display
 };
 
 // One per descriptor.
@@ -182,6 +182,21 @@ int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h);
 int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving);
 void phi_pipe_unlock_both(struct pipe_both *b);
 
+// How long a lease waits for writers on their way to the kernel's pipe: it can be taken another time.
+#define TAKE_PATIENCE_NS 50000
+
+// Under both locks: a lease ends, whoever has it.
+void phi_pipe_end_lease(struct pipe_both *b);
+// Under W.
+void phi_pipe_raise_flags(struct pipe_control *c, uint32_t flags);
+// Whether a writer of the library is on his way to the kernel's pipe.
+bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c,
+                            bool ask_whether_they_live);
+// Under both locks, with a lease or a flush in progress: nobody sets out any more. Drain the kernel's pipe
+// until those who had set out are back: whether it is empty then, and stays so as far as the library goes.
+bool phi_pipe_drain_until_quiet(struct pipe_both *b, int64_t patience_ns);
+// Under both locks: the kernel's pipe as large as it was before a flush, if its content allows.
+void phi_pipe_size_back(struct pipe_both *b);
 // Take the lease for this thread, with what stands in the kernel's pipe: 1 taken, 0 not, or -errno.
 int phi_pipe_take_lease(struct pipe_end *e);
 // For tests: the same whatever the spin policy says, attached if need be.

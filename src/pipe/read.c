@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LOOK_EVERY 64
@@ -179,8 +180,8 @@ int phi_pipe_linger(struct pipe_end *e, struct pipe_control *c)
 {
 	struct pipe *p = e->p;
 	uint64_t head = load_relaxed_u64(&c->head);
-	if (!e->nonblock && (let_gather(p, c, head) ||
-	                     phi_spin_while(&p->rx_spin, &c->tail, head, &c->tx_cpu, NULL)))
+	if (!e->nonblock &&
+	    (let_gather(p, c, head) || phi_spin_while(&p->rx_spin, &c->tail, head, &c->tx_cpu, NULL)))
 		return 0;
 	int r = phi_pipe_drop_lease(p, e->handle.fd, false);
 	return r == 1 ? -ENOMSG : r;
@@ -230,7 +231,10 @@ static ssize_t read_asleep(struct pipe_end *e, struct pipe_control *c, const str
 	phi_pipe_inside(e->p);
 	pthread_cleanup_push(rise, &s);
 	s.slot = phi_pipe_put_to_sleep(c, phi_self()->tid);
-	fence_seq_cst(); // PIPE_SLEEPERS
+	if (s.slot != NULL)
+		fence_after_rmw(); // PIPE_SLEEPERS
+	else
+		fence_seq_cst();
 	*again = load_relaxed_u32(&c->lease) != 0 || !phi_pipe_ring_empty(c);
 	if (!*again)
 		r = plain_read(e->handle.fd, iov, count);
@@ -244,8 +248,8 @@ bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c)
 	struct pipe *p = e->p;
 	return load_relaxed_u32(&c->writers) != 0 && load_relaxed_u32(&c->flags) == 0 && !p->refused &&
 	       !phi_pipe_leased(load_relaxed_u32(&c->lease)) &&
-	       !(phi_description_flags(p->family) & never) &&
-	       !phi_pipe_stdio_has(e, true) && phi_spin_pays(&p->rx_spin, &c->tx_cpu);
+	       !(phi_description_flags(p->family) & never) && !phi_pipe_stdio_has(e, true) &&
+	       phi_spin_pays(&p->rx_spin, &c->tx_cpu);
 }
 
 static ssize_t read_unknown(struct pipe_end *e, const struct iovec *iov, int count, bool *again)
@@ -285,8 +289,7 @@ static struct pipe_control *ring_of(struct pipe_end *e)
 	if (c == NULL) {
 		uint32_t family = phi_description_flags(p->family);
 		uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
-		if (p->refused || ((family & never) && !(family & FAMILY_RING)) ||
-		    phi_pipe_attach(p) < 0)
+		if (p->refused || ((family & never) && !(family & FAMILY_RING)) || phi_pipe_attach(p) < 0)
 			return NULL;
 		c = phi_pipe_control(p);
 	}
@@ -309,24 +312,72 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 		if (__builtin_expect(++e->p->reads % LOOK_EVERY == 0, 0))
 			look_aside(e);
 		return (ssize_t)(before - to->left);
-	case EMPTY_MINE:
-		return phi_pipe_linger(e, c);
-	case OTHERS:
-		return phi_pipe_take_over(e->p, e->handle.fd);
+	case EMPTY_MINE: return phi_pipe_linger(e, c);
+	case OTHERS: return phi_pipe_take_over(e->p, e->handle.fd);
 	case HELD:
 		if (phi_pipe_holder(&c->held) == phi_self()->tid)
 			return -EDEADLK;
 		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->held);
-	case EMPTY:
-		break;
+	case EMPTY: break;
 	}
 	// Nobody sleeps beside a lease, his own or another's.
 	int r = phi_pipe_drop_lease(e->p, e->handle.fd, true);
 	return r == 1 ? -ENOMSG : r;
 }
 
+// ---- the plain case in short: a small read, a lease of this thread, the lock free, one run ----
+
+// Under R. The number of bytes; 0, and nothing done: take the long way.
+static inline size_t take_plainly(struct pipe *p, struct pipe_control *c, uint32_t tid, void *to,
+                                  size_t n)
+{
+	uint32_t size = phi_pipe_size(c);
+	uint64_t head = load_relaxed_u64(&c->head);
+	size_t at = (size_t)(head & (size - 1));
+	uint64_t there = bytes_there(c, head, size);
+	if (load_acquire_u32(&c->lease) != tid || there > size || // PIPE_LEASE
+	    (load_relaxed_u64(&c->flush_to) | load_relaxed_u64(&c->drain_to)) != 0 ||
+	    (load_relaxed_u32(&c->held) | load_relaxed_u32(&c->tx_asleep)) != 0)
+		return 0;
+	n = n < there ? n : (size_t)there;
+	if (size - at < n)
+		return 0;
+	memcpy(to, p->data + at, n);
+	store_release_u64(&c->head, head + n); // PIPE_HEAD
+	return n;
+}
+
+static inline size_t read_plainly(struct pipe_end *e, struct pipe_control *c, void *to, size_t n)
+{
+	struct pipe *p = e->p;
+	struct phi_hold h;
+	size_t done = 0;
+	phi_enter(&h);
+	phi_set_pending(h.self, &c->read.word);
+	if (__builtin_expect(cas_acquire_u32(&c->read.word, 0, h.self->tid), 1)) { // LOCK_ACQ
+		done = take_plainly(p, c, h.self->tid, to, n);
+		uint32_t cpu = phi_cpu();
+		if (load_relaxed_u32(&c->rx_cpu) != cpu)
+			store_relaxed_u32(&c->rx_cpu, cpu);
+		if (load_relaxed_i32(&c->last_reader) != h.self->pid)
+			store_relaxed_i32(&c->last_reader, h.self->pid);
+		phi_lock_drop(&h, &c->read);
+	}
+	phi_leave(&h);
+	if (done > 0 && __builtin_expect(++p->reads % LOOK_EVERY == 0, 0))
+		look_aside(e);
+	return done;
+}
+
 ssize_t phi_pipe_read(struct pipe_end *e, const struct iovec *iov, int count)
 {
+	struct pipe_control *ring = phi_pipe_control(e->p);
+	if (count == 1 && iov->iov_len - 1 < PIPE_ATOMIC_BYTES && ring != NULL &&
+	    load_relaxed_u32(&ring->lease) == phi_self()->tid) {
+		size_t n = read_plainly(e, ring, iov->iov_base, iov->iov_len);
+		if (n > 0)
+			return (ssize_t)n;
+	}
 	struct pipe_bytes to;
 	int bad = phi_pipe_bytes_of(&to, iov, count);
 	if (bad < 0)

@@ -96,6 +96,13 @@ static uint64_t room_for(struct pipe_control *c, uint64_t tail, uint32_t size, s
 	return used > size ? UINT64_MAX : size - used;
 }
 
+static inline void note_cpu(struct pipe_control *c)
+{
+	uint32_t cpu = phi_cpu();
+	if (load_relaxed_u32(&c->tx_cpu) != cpu)
+		store_relaxed_u32(&c->tx_cpu, cpu);
+}
+
 static enum outcome put_in(struct pipe *p, struct pipe_control *c, struct pipe_bytes *bytes,
                            size_t need, int *error)
 {
@@ -119,9 +126,7 @@ static enum outcome put_in(struct pipe *p, struct pipe_control *c, struct pipe_b
 		n = PIPE_PIECE_BYTES;
 	phi_pipe_copy_in(p, tail, size, bytes, n);
 	store_release_u64(&c->tail, tail + n); // PIPE_TAIL
-	uint32_t cpu = phi_cpu();
-	if (load_relaxed_u32(&c->tx_cpu) != cpu)
-		store_relaxed_u32(&c->tx_cpu, cpu);
+	note_cpu(c);
 	return DONE;
 }
 
@@ -237,11 +242,12 @@ int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun)
 	struct pipe_control *c = phi_pipe_control(e->p);
 	uint64_t head = load_relaxed_u64(&c->head);
 	uint64_t used = load_relaxed_u64(&c->tail) - head;
+	if (used > phi_pipe_size(c))
+		return 0;
+	if (!e->nonblock && phi_spin_while(&e->p->tx_spin, &c->head, head, &c->rx_cpu, NULL))
+		return 0;
 	if (phi_pipe_nonblock(e->handle.fd))
 		return -EAGAIN;
-	if (used > phi_pipe_size(c) ||
-	    phi_spin_while(&e->p->tx_spin, &c->head, head, &c->rx_cpu, NULL))
-		return 0;
 	return sleep_for_room(e->p, e->handle.fd, need, begun);
 }
 
@@ -376,14 +382,12 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 		if ((++e->p->writes % IDLE_LOOK_EVERY) == 0 && reader_is_idle(e->p, c))
 			phi_pipe_leave_ring(e->p, e->handle.fd, 0, false);
 		return (ssize_t)(before - bytes->left);
-	case NO_ROOM:
-		return phi_pipe_wait_room(e, need, begun);
+	case NO_ROOM: return phi_pipe_wait_room(e, need, begun);
 	case RESERVED:
 		if (phi_pipe_holder(&c->reserved) == phi_self()->tid)
 			return -EBUSY;
 		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->reserved);
-	case NO_LEASE:
-		break;
+	case NO_LEASE: break;
 	}
 	if (error == -EBADMSG)
 		phi_pipe_poison(e->p);
@@ -395,8 +399,8 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 }
 
 // By the kernel: *whole says whether all that was asked for went in.
-static ssize_t kernel_step(struct pipe_end *e, struct pipe_bytes *bytes, bool atomic, bool nosigpipe,
-                           bool by_force, bool *whole)
+static ssize_t kernel_step(struct pipe_end *e, struct pipe_bytes *bytes, bool atomic,
+                           bool nosigpipe, bool by_force, bool *whole)
 {
 	size_t asked = bytes->left;
 	if (!atomic && asked > PIPE_KERNEL_PIECE_BYTES)
@@ -420,8 +424,88 @@ static bool room_in_kernel(int fd)
 	return r > 0;
 }
 
+// The plain case of a pipe that has no ring: nothing to remember between pieces.
+static ssize_t write_unknown(struct pipe_end *e, const struct iovec *iov)
+{
+	volatile ssize_t r = 0;
+	if (!phi_pipe_begin_unknown(e->p))
+		return -ENOMSG;
+	pthread_cleanup_push(phi_pipe_end_unknown, e->p);
+	r = write(e->handle.fd, iov->iov_base, iov->iov_len);
+	if (r < 0)
+		r = -errno;
+	pthread_cleanup_pop(1);
+	return r;
+}
+
+static inline bool has_no_ring(const struct pipe *p)
+{
+	return phi_pipe_control(p) == NULL && phi_description_flags(p->family) == 0;
+}
+
+// ---- the plain case in short: a small write, a lease, the lock free, room in one run ----
+
+// Under W. False, and nothing done: take the long way.
+static inline bool put_plainly(struct pipe *p, struct pipe_control *c, const void *from, size_t n)
+{
+	uint32_t size = phi_pipe_size(c);
+	uint64_t tail = load_relaxed_u64(&c->tail);
+	size_t at = (size_t)(tail & (size - 1));
+	if (!phi_pipe_leased(load_acquire_u32(&c->lease)) || size == 0 || size - at < n ||
+	    (load_relaxed_u32(&c->seal_wanted) | load_relaxed_u32(&c->reserved)) != 0)
+		return false;
+	uint64_t room = room_for(c, tail, size, n);
+	if (room == UINT64_MAX || room < n)
+		return false;
+	memcpy(p->data + at, from, n);
+	store_release_u64(&c->tail, tail + n); // PIPE_TAIL
+	note_cpu(c);
+	return true;
+}
+
+static inline bool write_plainly(struct pipe_end *e, struct pipe_control *c, const void *from,
+                                 size_t n)
+{
+	struct pipe *p = e->p;
+	struct phi_hold h;
+	bool done = false;
+	phi_enter(&h);
+	phi_set_pending(h.self, &c->write.word);
+	if (__builtin_expect(cas_acquire_u32(&c->write.word, 0, h.self->tid), 1)) { // LOCK_ACQ
+		done = put_plainly(p, c, from, n);
+		int32_t pid = h.self->pid;
+		if (load_relaxed_i32(&c->last_writer) != pid)
+			store_relaxed_i32(&c->last_writer, pid);
+		phi_lock_drop(&h, &c->write);
+	}
+	phi_leave(&h);
+	if (done && __builtin_expect(++p->writes % IDLE_LOOK_EVERY == 0, 0) && reader_is_idle(p, c))
+		phi_pipe_leave_ring(p, e->handle.fd, 0, false);
+	return done;
+}
+
+// The ring, if writes go there and nothing else is to be thought of first.
+static inline struct pipe_control *plain_ring(const struct pipe_end *e)
+{
+	struct pipe_control *c = phi_pipe_control(e->p);
+	uint32_t family = phi_description_flags(e->p->family);
+	bool plain = c != NULL && (family & ~(uint32_t)FAMILY_RING) == 0 &&
+	             e->handle.fd > STDERR_FILENO && load_relaxed_u32(&c->lease) != 0;
+	return plain ? c : NULL;
+}
+
 ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, bool nosigpipe)
 {
+	if (count == 1 && iov->iov_len - 1 < PIPE_ATOMIC_BYTES) {
+		struct pipe_control *ring = plain_ring(e);
+		if (ring != NULL && write_plainly(e, ring, iov->iov_base, iov->iov_len))
+			return (ssize_t)iov->iov_len;
+	}
+	if (count == 1 && iov->iov_len <= PIPE_ATOMIC_BYTES && !nosigpipe && has_no_ring(e->p)) {
+		ssize_t r = write_unknown(e, iov);
+		if (r != -ENOMSG)
+			return r;
+	}
 	struct pipe_bytes bytes;
 	int bad = phi_pipe_bytes_of(&bytes, iov, count);
 	if (bad < 0)

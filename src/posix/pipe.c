@@ -217,7 +217,9 @@ int ph_dup2(int fd, int to)
 	if (replaces(fd, to))
 		phi_pipe_release(to);
 	errno = saved;
-	return duplicated(fd, (int)syscall(SYS_dup3, fd, to, 0) >= 0 ? to : fd == to ? dup2(fd, to) : -1);
+	return duplicated(fd, (int)syscall(SYS_dup3, fd, to, 0) >= 0 ? to
+	                      : fd == to                             ? dup2(fd, to)
+	                                                             : -1);
 }
 
 int ph_dup3(int fd, int to, int flags)

@@ -5,9 +5,9 @@
 // here because what a process promises a pipe (docs/pipe.md, "The lease") must end before another
 // program has the descriptor, and a number that is closed and used again must not lead to the old pipe.
 #undef _FORTIFY_SOURCE
+#include "posix/process.h"
 #include "core/handle.h"
 #include "pipe/pipe.h"
-#include "posix/process.h"
 #include "posix/syscall.h"
 
 #include <errno.h>

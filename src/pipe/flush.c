@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+//
+// The ring's bytes into the kernel's pipe, for those who look only there. docs/pipe.md, "Flush".
+#include "pipe/pipe.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// How long writers on their way are waited for: a flush cannot be put off.
+#define FLUSH_PATIENCE_NS 100000000
+
+// Under R and W, b->fd reads and writes the kernel's pipe, which is empty. `size` has been checked.
+// Whether all of the ring went.
+static bool pour(struct pipe_both *b, uint32_t size)
+{
+	struct pipe_control *c = b->c;
+	uint64_t head = load_relaxed_u64(&c->head);
+	uint64_t tail = load_relaxed_u64(&c->tail);
+	if (tail - head > size)
+		return false;
+	struct iovec iov[2];
+	int count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
+	store_relaxed_u64(&c->flush_to, tail);
+	compiler_barrier();
+	long r = syscall(SYS_writev, b->fd, iov, count);
+	compiler_barrier();
+	if (r > 0)
+		store_release_u64(&c->head, head + (uint64_t)r); // PIPE_HEAD
+	compiler_barrier();
+	store_relaxed_u64(&c->flush_to, 0);
+	return r == (long)(tail - head);
+}
+
+// The kernel's pipe shall hold so many bytes, until the next lease.
+static bool make_room(struct pipe_both *b, uint64_t bytes)
+{
+	long room = syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ);
+	if (room < 0)
+		return false;
+	if ((uint64_t)room >= bytes)
+		return true;
+	if (syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, bytes) < 0)
+		return false;
+	if (load_relaxed_u32(&b->c->asked_size) == 0)
+		store_relaxed_u32(&b->c->asked_size, (uint32_t)room);
+	return true;
+}
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+	return (bytes + PIPE_PAGE - 1) / PIPE_PAGE * PIPE_PAGE;
+}
+
+void phi_pipe_size_back(struct pipe_both *b)
+{
+	uint32_t asked = load_relaxed_u32(&b->c->asked_size);
+	if (asked != 0 && syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, asked) >= 0)
+		store_relaxed_u32(&b->c->asked_size, 0);
+}
+
+void phi_pipe_restore_size(struct pipe *p, int fd)
+{
+	struct pipe_both b;
+	if (phi_pipe_lock_both(&b, p, fd, false) < 0)
+		return;
+	phi_pipe_size_back(&b);
+	phi_pipe_unlock_both(&b);
+}
+
+int phi_pipe_set_size(struct pipe *p, int fd, int bytes)
+{
+	struct pipe_both b;
+	int r = phi_pipe_lock_both(&b, p, fd, false);
+	if (r < 0)
+		return r;
+	long set = syscall(SYS_fcntl, fd, F_SETPIPE_SZ, bytes);
+	r = set < 0 ? -errno : (int)set;
+	if (set >= 0)
+		store_relaxed_u32(&b.c->asked_size, 0);
+	phi_pipe_unlock_both(&b);
+	return r;
+}
+
+struct rest {
+	uint8_t *bytes;
+	size_t n, room;
+};
+
+static void save_rest(int fd, struct rest *rest)
+{
+	while (rest->n < rest->room) {
+		long r = syscall(SYS_read, fd, rest->bytes + rest->n, rest->room - rest->n);
+		if (r <= 0)
+			break;
+		rest->n += (size_t)r;
+	}
+}
+
+// What can stand in the kernel's pipe until nobody is on his way there: what does, and what those who are
+// have left to put in.
+static size_t most_rest(struct pipe_both *b)
+{
+	size_t n = phi_pipe_kernel_bytes(b->fd);
+	n += (load_relaxed_u32(b->p->unknown) & 0xffff) * (size_t)PIPE_KERNEL_PIECE_BYTES;
+	for (int i = 0; i < PIPE_GOERS; i++)
+		n += load_relaxed_u32(&b->c->goers[i]) != 0 ? PIPE_KERNEL_PIECE_BYTES : 0;
+	return n;
+}
+
+// Writers asleep in the full pipe go on as it empties, and none may come between the ring and the rest.
+// Whether none can any more.
+static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
+{
+	int64_t begin = phi_now_ns();
+	bool going = true;
+	while (going && rest->n < rest->room && phi_now_ns() - begin < FLUSH_PATIENCE_NS) {
+		going = phi_pipe_somebody_goes(b->p, b->c, phi_now_ns() - begin > TAKE_PATIENCE_NS);
+		save_rest(b->fd, rest);
+		if (going)
+			syscall(SYS_sched_yield);
+	}
+	return !going;
+}
+
+// A stranger may have filled the room meanwhile: make more. Nobody may be waited for: who could read may
+// be waiting for our locks.
+static void put_rest_back(struct pipe_both *b, const struct rest *rest)
+{
+	for (size_t done = 0; done < rest->n;) {
+		long r = syscall(SYS_write, b->fd, rest->bytes + done, rest->n - done);
+		if (r > 0)
+			done += (size_t)r;
+		else if (errno != EAGAIN ||
+		         !make_room(b, 2 * (uint64_t)syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ)))
+			break;
+	}
+}
+
+// The ring is full, and bytes that come behind it stand in the kernel's pipe: out of the way with them
+// for a moment. If this process dies in that moment, it has read them.
+static void pour_before_rest(struct pipe_both *b, uint32_t size)
+{
+	struct rest rest = {.room = most_rest(b)};
+	if (!make_room(b, whole_pages(size) + whole_pages(rest.room)))
+		return; // it comes first, for readers of the library
+	rest.bytes = mmap(NULL, rest.room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rest.bytes == MAP_FAILED)
+		return;
+	if (save_until_quiet(b, &rest))
+		pour(b, size);
+	put_rest_back(b, &rest);
+	munmap(rest.bytes, rest.room);
+}
+
+// The ring's bytes into the kernel's pipe, before what stands there. While it lasts the lease reads as
+// that of a dead: nobody uses it, everybody comes for the locks to take it away, and if we die so it is.
+static void flush(struct pipe_both *b)
+{
+	struct pipe_control *c = b->c;
+	uint32_t size = phi_pipe_size(c);
+	uint64_t used = load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head);
+	if (used == 0 || used > size)
+		return;
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", b->fd);
+	int both = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (both < 0)
+		return;
+	int end = b->fd;
+	b->fd = both;
+	phi_lock_to_duty(&b->w, &c->write, &c->lease);
+	uint32_t was = exchange_acq_rel_u32(&c->lease, LEASE_DIED); // PIPE_LEASE, PIPE_GOERS
+	if ((was & LEASE_WAITERS) || load_relaxed_u32(&c->tx_asleep) != 0)
+		phi_ring(&c->room_event, INT_MAX);
+	fence_seq_cst();
+	if (!phi_pipe_drain_until_quiet(b, FLUSH_PATIENCE_NS)) {
+		if (!(load_relaxed_u32(&c->flags) & PIPE_FOREIGN)) // who fills what we empty
+			pour_before_rest(b, size);
+	} else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
+		pour(b, size);
+	b->fd = end;
+	syscall(SYS_close, both);
+}
+
+// Whether nobody living holds a place in the ring.
+static bool vacant(uint32_t *word)
+{
+	uint32_t held = load_relaxed_u32(word);
+	return held == 0 || (phi_tid_dead(held & ~PIPE_AWAITED) && cas_acq_rel_u32(word, held, 0));
+}
+
+int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving)
+{
+	struct pipe_both b;
+	if (phi_pipe_control(p) == NULL)
+		return 0;
+	int r = phi_pipe_lock_both(&b, p, fd, leaving);
+	if (r < 0)
+		return r;
+	phi_pipe_raise_flags(b.c, flags);
+	if (vacant(&b.c->held) && vacant(&b.c->reserved))
+		flush(&b);
+	phi_pipe_end_lease(&b);
+	phi_pipe_unlock_both(&b);
+	return 0;
+}
