@@ -125,6 +125,14 @@ void phi_guard_remove(void *base)
 	pthread_mutex_unlock(&change);
 }
 
+void phi_guard_blockable(sigset_t *set)
+{
+	static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+	sigfillset(set);
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+		sigdelset(set, faults[i]);
+}
+
 void phi_guard_hold(void)
 {
 	pthread_mutex_lock(&change);

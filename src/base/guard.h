@@ -10,12 +10,17 @@
 #ifndef PHI_BASE_GUARD_H
 #define PHI_BASE_GUARD_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // Guard [base, base + bytes); *damaged becomes 1 at a fault. 0 or -ENOMEM.
 int phi_guard_add(void *base, size_t bytes, uint32_t *damaged);
 void phi_guard_remove(void *base);
+
+// All signals that a thread may block while it touches guarded memory: a fault whose signal is blocked
+// kills the process, whatever its handler.
+void phi_guard_blockable(sigset_t *set);
 
 // Around fork: no other thread may be inside.
 void phi_guard_hold(void);

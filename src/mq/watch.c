@@ -5,6 +5,8 @@
 // and what a sender owed that died between its commit and the firing.
 #include "mq/watch.h"
 
+#include "base/guard.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -175,7 +177,7 @@ static int start_thread(struct mq_watch *w)
 {
 	pthread_attr_t attr;
 	sigset_t all;
-	sigfillset(&all);
+	phi_guard_blockable(&all);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, WATCH_STACK_BYTES);
 	pthread_sigmask(SIG_SETMASK, &all, &w->mask);

@@ -7,6 +7,7 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
+#include "base/guard.h"
 #include "core/life.h"
 #include "core/namespace.h"
 
@@ -142,7 +143,9 @@ static bool is_ours(struct pipe *p)
 
 static int open_once(struct pipe *p, int dir, const char *file)
 {
-	remove_unused(dir, file); // a pipe of the past that had this number
+	// A pipe of the past may have had this number; but not if a relative has made a ring for this one.
+	if (!(phi_description_flags(p->family) & FAMILY_RING))
+		remove_unused(dir, file);
 	int r = phi_region_open(&p->region, dir, file, PHI_KIND_PIPE, PIPE_LAYOUT, NULL, false);
 	if (r == -ENOENT) {
 		r = create(p, dir, file);
@@ -318,7 +321,7 @@ void phi_pipe_vanish(struct pipe *p)
 void phi_pipe_lock_out_signals(sigset_t *before)
 {
 	sigset_t all;
-	sigfillset(&all);
+	phi_guard_blockable(&all);
 	pthread_sigmask(SIG_SETMASK, &all, before);
 }
 

@@ -14,28 +14,8 @@
 
 // How long writers on their way are waited for: a flush cannot be put off.
 #define FLUSH_PATIENCE_NS 100000000
-
-// Under R and W, b->fd reads and writes the kernel's pipe, which is empty. `size` has been checked.
-// Whether all of the ring went.
-static bool pour(struct pipe_both *b, uint32_t size)
-{
-	struct pipe_control *c = b->c;
-	uint64_t head = load_relaxed_u64(&c->head);
-	uint64_t tail = load_relaxed_u64(&c->tail);
-	if (tail - head > size)
-		return false;
-	struct iovec iov[2];
-	int count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
-	store_relaxed_u64(&c->flush_to, tail);
-	compiler_barrier();
-	long r = syscall(SYS_writev, b->fd, iov, count);
-	compiler_barrier();
-	if (r > 0)
-		store_release_u64(&c->head, head + (uint64_t)r); // PIPE_HEAD
-	compiler_barrier();
-	store_relaxed_u64(&c->flush_to, 0);
-	return r == (long)(tail - head);
-}
+// The kernel's pipe is not made larger than twice this.
+#define ROOM_MAX (4 << 20)
 
 // The kernel's pipe shall hold so many bytes, until the next lease.
 static bool make_room(struct pipe_both *b, uint64_t bytes)
@@ -87,10 +67,57 @@ int phi_pipe_set_size(struct pipe *p, int fd, int bytes)
 	return r;
 }
 
+// What stood in the kernel's pipe behind the ring's bytes.
 struct rest {
 	uint8_t *bytes;
 	size_t n, room;
 };
+
+// Under R and W, b->fd reads and writes the kernel's pipe, which is empty. `size` has been checked. One
+// system call for all, so that nobody reads half of a record at the seam. The bytes that went.
+static size_t pour_once(struct pipe_both *b, uint32_t size, uint64_t tail, const struct rest *rest)
+{
+	struct pipe_control *c = b->c;
+	uint64_t head = load_relaxed_u64(&c->head);
+	if (tail - head > size)
+		return 0;
+	struct iovec iov[3];
+	int count = 0;
+	if (tail != head)
+		count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
+	iov[count] = (struct iovec){rest->bytes, rest->n};
+	store_relaxed_u64(&c->flush_to, tail);
+	compiler_barrier();
+	long r = syscall(SYS_writev, b->fd, iov, count + 1);
+	compiler_barrier();
+	size_t went = r < 0 ? 0 : (size_t)r;
+	size_t of_ring = went < tail - head ? went : (size_t)(tail - head);
+	store_release_u64(&c->head, head + of_ring); // PIPE_HEAD
+	compiler_barrier();
+	store_relaxed_u64(&c->flush_to, 0);
+	return went;
+}
+
+// A stranger may have filled the room meanwhile: make more. Nobody may be waited for: who could read may
+// be waiting for our locks.
+static void pour(struct pipe_both *b, uint32_t size, uint64_t tail, struct rest rest)
+{
+	for (;;) {
+		uint64_t ring = tail - load_relaxed_u64(&b->c->head);
+		if (ring > size)
+			return; // damaged
+		size_t went = pour_once(b, size, tail, &rest);
+		if (went >= ring) {
+			rest.bytes += went - ring;
+			rest.n -= went - ring;
+		}
+		if (went >= ring && rest.n == 0)
+			return;
+		long room = syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ);
+		if (went == 0 && (room <= 0 || room >= ROOM_MAX || !make_room(b, 2 * (uint64_t)room)))
+			return;
+	}
+}
 
 static void save_rest(int fd, struct rest *rest)
 {
@@ -128,20 +155,6 @@ static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
 	return !going;
 }
 
-// A stranger may have filled the room meanwhile: make more. Nobody may be waited for: who could read may
-// be waiting for our locks.
-static void put_rest_back(struct pipe_both *b, const struct rest *rest)
-{
-	for (size_t done = 0; done < rest->n;) {
-		long r = syscall(SYS_write, b->fd, rest->bytes + done, rest->n - done);
-		if (r > 0)
-			done += (size_t)r;
-		else if (errno != EAGAIN ||
-		         !make_room(b, 2 * (uint64_t)syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ)))
-			break;
-	}
-}
-
 // The ring is full, and bytes that come behind it stand in the kernel's pipe: out of the way with them
 // for a moment. If this process dies in that moment, it has read them.
 static void pour_before_rest(struct pipe_both *b, uint32_t size)
@@ -153,8 +166,9 @@ static void pour_before_rest(struct pipe_both *b, uint32_t size)
 	if (rest.bytes == MAP_FAILED)
 		return;
 	if (save_until_quiet(b, &rest))
-		pour(b, size);
-	put_rest_back(b, &rest);
+		pour(b, size, load_relaxed_u64(&b->c->tail), rest);
+	else // a writer may still come between: back it goes, and the ring stays
+		pour(b, size, load_relaxed_u64(&b->c->head), rest);
 	munmap(rest.bytes, rest.room);
 }
 
@@ -183,7 +197,7 @@ static void flush(struct pipe_both *b)
 		if (!(load_relaxed_u32(&c->flags) & PIPE_FOREIGN)) // who fills what we empty
 			pour_before_rest(b, size);
 	} else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
-		pour(b, size);
+		pour(b, size, load_relaxed_u64(&c->tail), (struct rest){NULL, 0, 0});
 	b->fd = end;
 	syscall(SYS_close, both);
 }

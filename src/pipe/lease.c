@@ -277,8 +277,6 @@ static int take_lease(struct pipe_end *e)
 		return 0;
 	struct pipe_both b;
 	int r = phi_pipe_prepare(e);
-	if (r == 0 && phi_pipe_kernel_bytes(e->handle.fd) > phi_pipe_size(c) / 2)
-		return 0; // writers wait there; it would not all fit
 	if (r == 0)
 		r = phi_pipe_lock_both(&b, p, e->handle.fd, false);
 	if (r < 0) {
