@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define UNKNOWN_PATIENCE_NS 100000000
+
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8
 #endif
@@ -111,20 +113,20 @@ void phi_pipe_be_back(struct pipe_control *c, uint32_t *slot)
 		add_acq_rel_u32(&c->goers_beyond, UINT32_MAX);
 }
 
-bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c,
-                            bool ask_whether_they_live)
+bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c, int64_t waited_ns)
 {
-	if ((load_acquire_u32(p->unknown) & 0xffff) != 0)
+	// A call that no ring knows of cannot be asked whether it lives.
+	if ((load_acquire_u32(p->unknown) & 0xffff) != 0 && waited_ns < UNKNOWN_PATIENCE_NS)
 		return true;
 	for (int i = 0; i < PIPE_GOERS; i++) {
 		uint32_t tid = load_acquire_u32(&c->goers[i]);
 		if (tid == 0)
 			continue;
-		if (!ask_whether_they_live || !phi_tid_dead(tid))
+		if (waited_ns < TAKE_PATIENCE_NS || !phi_tid_dead(tid))
 			return true;
 		cas_acq_rel_u32(&c->goers[i], tid, 0);
 	}
-	return load_acquire_u32(&c->goers_beyond) != 0;
+	return load_acquire_u32(&c->goers_beyond) != 0 && waited_ns < UNKNOWN_PATIENCE_NS;
 }
 
 static void let_them_run(const struct pipe_control *c)
@@ -143,8 +145,7 @@ bool phi_pipe_drain_until_quiet(struct pipe_both *b, int64_t patience_ns)
 	int64_t begin = phi_now_ns();
 	int64_t waited = 0;
 	for (;;) {
-		bool going =
-			phi_pipe_somebody_goes(b->p, b->c, waited >= TAKE_PATIENCE_NS); // before the last look
+		bool going = phi_pipe_somebody_goes(b->p, b->c, waited); // before the last look
 		if (!phi_pipe_drain(b))
 			return false;
 		if (!going)

@@ -190,7 +190,7 @@ static struct pipe *take_in(int fd, const struct stat *st, const char *name, boo
 	p->inode = st->st_ino;
 	p->is_fifo = !made && (name != NULL || is_named_fifo(fd));
 	p->refused = false;
-	p->reads = p->writes = 0;
+	p->reads = p->writes = p->early_reads = 0;
 	p->idle_since_ns = 0;
 	name_pipe(p, name);
 	return p;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 // How long writers on their way are waited for: a flush cannot be put off.
-#define FLUSH_PATIENCE_NS 100000000
+#define FLUSH_PATIENCE_NS 2000000000
 // The kernel's pipe is not made larger than twice this.
 #define ROOM_MAX (4 << 20)
 
@@ -147,7 +147,7 @@ static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
 	int64_t begin = phi_now_ns();
 	bool going = true;
 	while (going && rest->n < rest->room && phi_now_ns() - begin < FLUSH_PATIENCE_NS) {
-		going = phi_pipe_somebody_goes(b->p, b->c, phi_now_ns() - begin > TAKE_PATIENCE_NS);
+		going = phi_pipe_somebody_goes(b->p, b->c, phi_now_ns() - begin);
 		save_rest(b->fd, rest);
 		if (going)
 			syscall(SYS_sched_yield);

@@ -56,6 +56,7 @@ struct pipe {
 	int64_t looked_ns;      // when a leaseholder last looked there
 	uint32_t gather_gap;    // how many reads to let pass between two tries to let messages gather
 	uint32_t gather_skip;   // how many of them are left
+	uint32_t early_reads;   // before there was a ring
 	uint32_t reads, writes; // counts for what is done now and then
 	uint64_t idle_head;     // as a writer saw it at idle_since_ns
 	int64_t idle_since_ns;
@@ -189,9 +190,8 @@ void phi_pipe_unlock_both(struct pipe_both *b);
 void phi_pipe_end_lease(struct pipe_both *b);
 // Under W.
 void phi_pipe_raise_flags(struct pipe_control *c, uint32_t flags);
-// Whether a writer of the library is on his way to the kernel's pipe.
-bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c,
-                            bool ask_whether_they_live);
+// Whether a writer of the library is on his way to the kernel's pipe, to somebody who has waited so long.
+bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c, int64_t waited_ns);
 // Under both locks, with a lease or a flush in progress: nobody sets out any more. Drain the kernel's pipe
 // until those who had set out are back: whether it is empty then, and stays so as far as the library goes.
 bool phi_pipe_drain_until_quiet(struct pipe_both *b, int64_t patience_ns);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define LOOK_EVERY 64
+#define ATTACH_AT_READS 16
 #define LOOK_NS 1000000
 #define GATHER_LOOKS 4
 #define GATHER_PAUSES 24
@@ -86,6 +87,19 @@ static bool take_out(struct pipe *p, struct pipe_control *c, struct pipe_bytes *
 	}
 }
 
+// Without a lease, under R. The last record in the ring may go on in the kernel's pipe, and nobody is to
+// read its other half: the ring looks empty only when we have it.
+static void take_sealed(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *to,
+                        uint32_t size, uint64_t there)
+{
+	uint64_t head = load_relaxed_u64(&c->head);
+	size_t n = to->left < there ? to->left : (size_t)there;
+	phi_pipe_copy_out(e->p, head, size, to, n);
+	if (to->left > 0 && head + n == load_relaxed_u64(&c->tail))
+		phi_pipe_read_on(e->handle.fd, to);
+	store_release_u64(&c->head, head + n); // PIPE_HEAD
+}
+
 static enum outcome look(struct pipe_control *c, uint32_t tid, uint32_t *size, uint64_t *there)
 {
 	uint32_t lease = load_acquire_u32(&c->lease); // PIPE_LEASE
@@ -114,12 +128,10 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 	enum outcome o = look(c, h.self->tid, &size, &there);
 	if (__builtin_expect(there > size, 0))
 		*error = -EBADMSG;
-	else if (__builtin_expect(o == GOT, 1))
+	else if (__builtin_expect(o == GOT && load_relaxed_u32(&c->lease) != 0, 1))
 		wake = take_out(e->p, c, to, size, there);
-	// A record may go on in the kernel's pipe, and another reader is not to have its other half.
-	if (__builtin_expect(o == GOT && to->left > 0 && load_relaxed_u32(&c->lease) == 0, 0) &&
-	    phi_pipe_ring_empty(c))
-		phi_pipe_read_on(e->handle.fd, to);
+	else if (o == GOT)
+		take_sealed(e, c, to, size, there);
 	uint32_t cpu = phi_cpu();
 	if (load_relaxed_u32(&c->rx_cpu) != cpu)
 		store_relaxed_u32(&c->rx_cpu, cpu);
@@ -287,9 +299,12 @@ static struct pipe_control *ring_of(struct pipe_end *e)
 	struct pipe *p = e->p;
 	struct pipe_control *c = phi_pipe_control(p);
 	if (c == NULL) {
+		const uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
 		uint32_t family = phi_description_flags(p->family);
-		uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
-		if (p->refused || ((family & never) && !(family & FAMILY_RING)) || phi_pipe_attach(p) < 0)
+		bool known = (family & FAMILY_RING) != 0;
+		// A ring costs some hundred reads of the kernel's pipe: not for a few lines of a child's.
+		if (p->refused || ((family & never) && !known) ||
+		    (!known && ++p->early_reads < ATTACH_AT_READS) || phi_pipe_attach(p) < 0)
 			return NULL;
 		c = phi_pipe_control(p);
 	}
