@@ -47,6 +47,7 @@ static void lease_two(void)
 	take_lease();
 	put(1, SMALL);
 	put(2, SMALL);
+	expect_in_ring();
 	spare = open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 

@@ -132,7 +132,7 @@ static void write_much(void)
 static void writers_are_left(void (*fn)(void))
 {
 	victim_size = PAGE;
-	make_pipe((size_t)2 * PAGE);
+	make_former_ring((size_t)2 * PAGE); // who attaches beside a lease ends it
 	party = kill_party(fn);
 	close_writer();
 	give_away(&rd);
@@ -167,6 +167,7 @@ static void pick_up_reader_and_lease(void)
 	pick_up(&rd);
 	take_lease();
 	let_writer_fill_it();
+	expect_in_ring();
 }
 
 static void close_reading_end(void)
@@ -191,7 +192,7 @@ static int refused(void)
 static void survivor_writes(void)
 {
 	victim_size = PAGE;
-	make_pipe(0);
+	make_former_ring(0);
 	put(1, SMALL);
 	give_away(&rd);
 }

@@ -49,6 +49,7 @@ static void ring_two(void)
 	make_ring(0);
 	put(1, SMALL);
 	put(2, SMALL);
+	expect_in_ring();
 }
 
 static void ring_wraps(void)
@@ -57,6 +58,7 @@ static void ring_wraps(void)
 	advance(PAGE - SMALL - 10);
 	put(1, SMALL);
 	put(2, SMALL);
+	expect_in_ring();
 }
 
 static void former_ring(void)
@@ -83,6 +85,7 @@ static void sealed_ring(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put(1, SMALL);
+	expect_in_ring();
 	kill_party_now(party);
 	put(2, SMALL);
 }

@@ -71,6 +71,7 @@ static void lease_two(void)
 	take_lease();
 	put(1, SMALL);
 	put(2, SMALL);
+	expect_in_ring();
 }
 
 // ---- what the victim does ----

@@ -62,6 +62,7 @@ static void leased_fifo(void)
 	open_fifo();
 	take_lease();
 	put(1, SMALL);
+	expect_in_ring();
 }
 
 static void read_as_party(void)

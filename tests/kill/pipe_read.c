@@ -61,6 +61,7 @@ static void ring_two(void)
 	victim_size = SMALL;
 	make_ring(0);
 	put_inside(two);
+	expect_in_ring();
 }
 
 static void ring_large_wraps(void)
@@ -69,6 +70,7 @@ static void ring_large_wraps(void)
 	make_ring(0);
 	advance(30000);
 	put_inside(large);
+	expect_in_ring();
 }
 
 static void ring_wraps(void)
@@ -77,6 +79,7 @@ static void ring_wraps(void)
 	make_ring((size_t)2 * PAGE);
 	advance(PAGE + 1000);
 	put_inside(wrapped);
+	expect_in_ring();
 }
 
 static void one_to_come(void)
@@ -108,6 +111,7 @@ static void sealed_ring(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put(1, SMALL);
+	expect_in_ring();
 	kill_party_now(party);
 	put(2, SMALL);
 	inside = two;
@@ -119,6 +123,7 @@ static void dead_leaseholder(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put_inside(two);
+	expect_in_ring();
 	kill_party_now(party);
 }
 
@@ -129,12 +134,14 @@ static void lease_two(void)
 {
 	take_lease();
 	put_inside(two);
+	expect_in_ring();
 }
 
 static void lease_one(void)
 {
 	take_lease();
 	put_inside(one);
+	expect_in_ring();
 }
 
 static void readv_it(void)
@@ -196,6 +203,7 @@ static void writer_on_full_ring(size_t ring, size_t victims)
 	victim_size = victims;
 	make_ring(ring);
 	put_inside(full);
+	expect_in_ring();
 	party = start_writer(SURVIVORS, PAGE);
 }
 

@@ -64,6 +64,7 @@ static void full_ring_of_another(void)
 	holder = start_leaseholder();
 	put(1, PAGE);
 	put(2, PAGE);
+	expect_in_ring();
 }
 
 static void give_room(unsigned nth)
@@ -171,6 +172,13 @@ static void empty_kernel(void)
 {
 	victim_size = SMALL;
 	make_pipe(0);
+}
+
+// Who attaches beside a lease ends it: all are to have the ring mapped before there is one.
+static void former_ring(void)
+{
+	victim_size = SMALL;
+	make_former_ring(0);
 }
 
 static void empty_ring(void)
@@ -345,7 +353,7 @@ static const struct kill_scenario scenarios[] = {
      .after = read_when_there_was_something,
      .last = 1},
 	{.name = "sleeping_read_drops_own_lease",
-     .prepare = empty_kernel,
+     .prepare = former_ring,
      .enter = take_lease,
      .operation = victim_read,
      .wake = give_bytes,
@@ -363,7 +371,7 @@ static const struct kill_scenario scenarios[] = {
      .wake = give_bytes_to_two,
      .after = bytes_were_handed_on},
 	{.name = "sleeping_read_drops_lease_before_another",
-     .prepare = empty_kernel,
+     .prepare = former_ring,
      .enter = take_lease,
      .operation = victim_read,
      .wake = give_bytes_to_two,
@@ -375,7 +383,7 @@ static const struct kill_scenario scenarios[] = {
      .after = late_reader_got_it,
      .last = 1},
 	{.name = "write_beside_leaseholder_about_to_sleep",
-     .prepare = empty_kernel,
+     .prepare = former_ring,
      .bystander = lease_and_read_as_bystander,
      .operation = victim_write,
      .after = late_reader_got_it,

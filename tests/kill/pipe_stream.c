@@ -255,6 +255,15 @@ size_t bytes_inside(void)
 	return (size_t)n;
 }
 
+void expect_in_ring(void)
+{
+	struct ph_pipe_info info;
+
+	KILL_CHECK(ph_pipe_info(rd != -1 ? rd : wr, &info) == 0, "info fails: %s", strerror(errno));
+	KILL_CHECK(info.ring_bytes == bytes_inside(), "%lu bytes of %zu are in the ring",
+	           (unsigned long)info.ring_bytes, bytes_inside());
+}
+
 void victim_write(void)
 {
 	ph_write(wr, victim_data, victim_size);

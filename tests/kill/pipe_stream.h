@@ -67,6 +67,8 @@ void put(uint32_t id, size_t size);
 ssize_t put_sleeping(uint32_t id, size_t size);
 // Bytes in the pipe, wherever they stand.
 size_t bytes_inside(void);
+// All of them stand in the ring, so that the scenario is about what its name says.
+void expect_in_ring(void);
 
 // What the victim writes (made by make_pipe), and where it reads to.
 extern size_t victim_size;

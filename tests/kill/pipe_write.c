@@ -30,6 +30,7 @@ static void in_ring(size_t size)
 	victim_size = size;
 	make_ring(0);
 	put(1, SMALL);
+	expect_in_ring();
 }
 
 static void kernel_small(void)
@@ -59,6 +60,7 @@ static void ring_page_wraps(void)
 	make_ring((size_t)2 * PAGE);
 	advance(PAGE + 1000);
 	put(1, SMALL);
+	expect_in_ring();
 }
 
 static void ring_large_wraps(void)
@@ -67,6 +69,7 @@ static void ring_large_wraps(void)
 	make_ring(0);
 	advance(30000);
 	put(1, SMALL);
+	expect_in_ring();
 }
 
 static void empty_in_kernel(void)
@@ -106,6 +109,7 @@ static void dead_leaseholder(void)
 	make_former_ring(0);
 	party = start_leaseholder();
 	put(1, SMALL);
+	expect_in_ring();
 	kill_party_now(party);
 }
 
