@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // `posthaste bench`: our figures and the kernel's, side by side in one run. bench.c has the
-// options, bench_core.h the measuring, bench_load.h the workloads, bench_mq.c the message queues.
+// options, bench_core.h the measuring, bench_load.h the workloads, bench_mq.c and bench_pipe.c what is
+// measured of message queues and of pipes.
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
 
