@@ -206,7 +206,7 @@ void pick_up(int *end)
 
 	KILL_CHECK(recvmsg(parcel[1], &m, MSG_CMSG_CLOEXEC) == 1, "the harness: recvmsg: %s",
 	           strerror(errno));
-	memcpy(end, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(*end));
+	memcpy(end, CMSG_DATA(&c.head), sizeof(*end));
 	ph_read(*end, NULL, 0); // the library looks at what it has not seen before
 }
 
