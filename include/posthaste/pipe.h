@@ -116,7 +116,8 @@ int ph_fstat(int fd, struct stat *st);
 
 // Give the pipe back to the kernel for good, for all its users: before a function that reads or writes
 // it without this library (stdio on a number above 2, splice, io_uring) is mixed with calls of this
-// header on the same pipe. What stands in the ring moves into the kernel's pipe, as far as that is empty.
+// header on the same pipe. What stands in the ring moves into the kernel's pipe, before
+// what stands there, unless somebody holds a reservation or looks at the ring.
 //
 // EBADF    fd is not a pipe or FIFO
 int ph_export(int fd);
@@ -154,7 +155,7 @@ ssize_t ph_pipe_commit(int fd, size_t bytes);
 // EAGAIN, EINTR: as ph_read
 // EBADF    fd is not a pipe or FIFO open for reading
 // EBUSY    this thread looks at this pipe already
-// ENOTSUP  there can be no ring here (no memory, no namespace): read instead
+// ENOTSUP  there can be no ring here (no memory, no namespace, another user's): read instead
 ssize_t ph_pipe_peek(int fd, struct iovec iov[2], int *count);
 
 // Take the first `bytes` of what is looked at, and let other readers go on; 0 takes nothing.

@@ -345,7 +345,7 @@ ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count)
 		return -EBUSY;
 	int r = phi_pipe_attach(e->p);
 	if (r < 0)
-		return r == -EACCES ? -ENOTSUP : r;
+		return -ENOTSUP;
 	struct pipe_control *c = phi_pipe_control(e->p);
 	for (;;) {
 		r = hold_bytes(e, c, &loan);
