@@ -320,7 +320,8 @@ TEST(oracle_is_right_about_random_plays)
 	const int64_t end = now_ms() + (getenv("TEST_FULL") ? 50000 : 6000);
 	uint64_t plays = 0, n = (uint64_t)now_ms();
 
-	CHECK_OK(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		SKIP("children of the killed cannot be waited for");
 	if (seed) {
 		play(strtoull(seed, NULL, 10));
 		return;
