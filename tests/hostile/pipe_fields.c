@@ -109,18 +109,12 @@ static void attack_once(const struct sweep *s, uint32_t field, int value, bool w
 	ring_close(&r);
 }
 
-// Who is said to be on his way to the kernel's pipe is waited for, some 100 ms.
-static bool is_slow(uint32_t field)
-{
-	return strncmp(ring_field_name(field), "goers", 5) == 0;
-}
-
 static void sweep_fields(void *arg)
 {
 	static uint32_t fields[RING_FIELDS_MAX];
 	const size_t n = ring_fields(fields);
 	for (size_t f = 0; f < n; f++)
-		for (int i = 0; i < RING_VALUES; i += is_slow(fields[f]) ? 6 : 1) {
+		for (int i = 0; i < RING_VALUES; i++) {
 			attack_once(arg, fields[f], i, false);
 			if (fields[f] % 8 == 0 && i % 2 == 0)
 				attack_once(arg, fields[f], i, true);

@@ -64,7 +64,7 @@ void ring_restore(struct ring *r)
 #define AT(name) (PHI_REGION_BODY + offsetof(struct pipe_control, name))
 #define BYTES_OF(name) sizeof(((struct pipe_control *)0)->name)
 
-// Of arrays the first two.
+// Of arrays the first two. Without `goers`: who is said to be on his way is waited for (pipe_words.c).
 static const struct {
 	const char *name;
 	size_t at, bytes;
@@ -81,9 +81,10 @@ static const struct {
 	{"sleepers", AT(sleepers), 8},
 	{"sleepers_beyond", AT(sleepers_beyond), BYTES_OF(sleepers_beyond)},
 	{"strikes", AT(strikes), BYTES_OF(strikes)},
-	{"goers", AT(goers), 8},
-	{"goers_beyond", AT(goers_beyond), BYTES_OF(goers_beyond)},
+	{"asked_size", AT(asked_size), BYTES_OF(asked_size)},
 	{"flush_to", AT(flush_to), BYTES_OF(flush_to)},
+	{"drain_to", AT(drain_to), BYTES_OF(drain_to)},
+	{"drain_had", AT(drain_had), BYTES_OF(drain_had)},
 	{"stamp", AT(stamp), BYTES_OF(stamp)},
 	{"flags", AT(flags), BYTES_OF(flags)},
 	{"size", AT(size), BYTES_OF(size)},

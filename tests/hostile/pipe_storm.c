@@ -156,6 +156,40 @@ TEST(random_scribbling_while_others_use_the_pipe_does_no_harm)
 	CHECK(s.refused > 0 && s.refused < s.calls);
 }
 
+// Back and forth as fast as it goes, so that whoever reads a field twice reads two values.
+static void flicker(struct storm *s, uint32_t offset)
+{
+	uint32_t *field = (uint32_t *)(s->r.map + offset);
+	const int64_t until = now_ms() + 25;
+	char text[128];
+	snprintf(text, sizeof(text), "%s flickers", ring_field_name(offset));
+	note(s, text);
+	while (now_ms() < until) {
+		const uint32_t own = __atomic_load_n(field, __ATOMIC_RELAXED);
+		const uint32_t lie = (uint32_t)ring_value(own, (int)(draw(s) % RING_VALUES));
+		for (int i = 0; i < 1000; i++) {
+			__atomic_store_n(field, lie, __ATOMIC_RELAXED);
+			__atomic_store_n(field, own, __ATOMIC_RELAXED);
+		}
+	}
+	ring_restore(&s->r);
+	victims_watch(s->diaries, s->pids, VICTIMS);
+}
+
+TEST(fields_that_flicker_while_others_use_the_pipe_do_no_harm)
+{
+	static struct storm s;
+	new_storm(&s);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.fields[i] < PHI_REGION_BODY)
+			continue;
+		begin(&s);
+		flicker(&s, s.fields[i]);
+		end(&s);
+	}
+	end_all(&s);
+}
+
 struct progress {
 	struct storm *s;
 	unsigned calls[VICTIMS];
