@@ -2,6 +2,7 @@
 #include "core/life.h"
 
 #include "base/atomic.h"
+#include "base/descriptor.h"
 #include "core/layout.h"
 
 #include <errno.h>
@@ -82,6 +83,6 @@ int phi_life_reopen(int fd)
 	if (own < 0)
 		return -errno;
 	int r = dup3(own, fd, O_CLOEXEC) < 0 ? -errno : 0;
-	close(own);
+	phi_close(own);
 	return r;
 }

@@ -4,6 +4,8 @@
 // root, mode 1777: sticky, so nobody can remove another's names); else a directory of this user's own.
 #include "core/namespace.h"
 
+#include "base/descriptor.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -48,7 +50,7 @@ static int open_own(void)
 	if (fd < 0)
 		return fd == -ELOOP || fd == -ENOTDIR ? -EACCES : fd;
 	if (!made_by_me(fd)) {
-		close(fd);
+		phi_close(fd);
 		return -EACCES;
 	}
 	return fd;
@@ -64,7 +66,7 @@ static int open_shared(void)
 {
 	int fd = open_dir(SHARED_DIR, O_NOFOLLOW);
 	if (fd >= 0 && !made_for_all(fd)) {
-		close(fd);
+		phi_close(fd);
 		return -EACCES;
 	}
 	return fd;
@@ -91,12 +93,12 @@ int phi_namespace_path(char *buf, size_t size)
 	int fd = phi_namespace_open();
 	if (fd < 0)
 		return fd;
-	close(fd);
+	phi_close(fd);
 	if (configured() != NULL)
 		return copy_path(configured(), buf, size);
 	fd = open_shared();
 	if (fd >= 0) {
-		close(fd);
+		phi_close(fd);
 		return copy_path(SHARED_DIR, buf, size);
 	}
 	char own[64];

@@ -5,6 +5,7 @@
 // link() into place. Killed before the link, a nameless file leaves nothing.
 #include "core/region.h"
 
+#include "base/descriptor.h"
 #include "base/guard.h"
 #include "base/random.h"
 #include "core/life.h"
@@ -161,7 +162,7 @@ int phi_region_create(struct phi_region *r, int dir, const char *file,
 	if (e < 0) {
 		if (r->base != NULL)
 			phi_region_unmap(r);
-		close(r->fd);
+		phi_close(r->fd);
 	}
 	return e;
 }
@@ -221,6 +222,6 @@ int phi_region_open(struct phi_region *r, int dir, const char *file, enum phi_ki
 	if (e == 0)
 		e = attach(r, observe);
 	if (e < 0)
-		close(r->fd);
+		phi_close(r->fd);
 	return e;
 }

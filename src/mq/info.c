@@ -3,6 +3,7 @@
 // Looking on: no lock, no store, one read a value.
 #include "mq/queue.h"
 
+#include "base/descriptor.h"
 #include "core/life.h"
 #include "core/name.h"
 #include "core/namespace.h"
@@ -105,7 +106,7 @@ static int look(struct mq_queue *q, int dir, const char *file, const char *name,
 	count_loans(q, &seen);
 	*info = seen;
 	phi_region_unmap(&q->region);
-	close(q->region.fd);
+	phi_close(q->region.fd);
 	return 0;
 }
 
@@ -120,6 +121,6 @@ int phi_mq_info(const char *name, struct ph_mq_info *info)
 		return dir;
 	struct mq_queue q = {0};
 	r = look(&q, dir, file, name, info);
-	close(dir);
+	phi_close(dir);
 	return r;
 }

@@ -5,6 +5,8 @@
 // it is pending when the send returns; else it hands the event to the registrant's thread (watch.c).
 #include "mq/watch.h"
 
+#include "base/descriptor.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -57,7 +59,7 @@ static bool signal_registrant(struct mq_queue *q, uint32_t holder, const struct 
 	bool done = true;
 	if (phi_mq_holder_lives(q, holder))
 		done = syscall(SYS_pidfd_send_signal, fd, info.si_signo, &info, 0) == 0 || errno == ESRCH;
-	syscall(SYS_close, fd); // not close(): that is a cancellation point
+	phi_close(fd);
 	return done;
 }
 

@@ -4,6 +4,7 @@
 // race with others: O_CREAT on another user's file is refused by fs.protected_regular even to root.
 #include "mq/queue.h"
 
+#include "base/descriptor.h"
 #include "core/description.h"
 #include "core/life.h"
 #include "core/name.h"
@@ -115,7 +116,7 @@ int phi_mq_attach(struct mq_queue *q, int dir, const char *file, const char *nam
 		r = -EBADMSG;
 	if (r < 0) {
 		phi_region_unmap(&q->region);
-		close(q->region.fd);
+		phi_close(q->region.fd);
 	}
 	return r;
 }
@@ -179,12 +180,12 @@ int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_size
 	int dir = phi_namespace_open();
 	int r = dir < 0 ? dir : open_or_create(q, dir, name, oflag, mode, sizes);
 	if (dir >= 0)
-		close(dir);
+		phi_close(dir);
 	if (r == 0) {
 		r = publish(q, oflag);
 		if (r < 0) {
 			phi_region_unmap(&q->region);
-			close(q->region.fd);
+			phi_close(q->region.fd);
 		}
 	}
 	if (r < 0)
@@ -202,7 +203,7 @@ static void sweep(void)
 	if (dir < 0)
 		return;
 	phi_mq_tokens_sweep(dir);
-	close(dir);
+	phi_close(dir);
 }
 
 int phi_mq_close(int fd)
@@ -222,7 +223,7 @@ int phi_mq_close(int fd)
 	phi_description_put(q->handle.description);
 	phi_region_unmap(&q->region);
 	if (phi_region_has_fd(&q->region, q->region.fd))
-		close(q->region.fd);
+		phi_close(q->region.fd);
 	if (polled)
 		sweep();
 	pthread_mutex_destroy(&q->change);
@@ -249,7 +250,7 @@ int phi_mq_unlink(const char *name)
 		return dir == -ENOENT ? -ENOENT : dir;
 	r = unlink_file(dir, file);
 	phi_mq_tokens_sweep(dir);
-	close(dir);
+	phi_close(dir);
 	return r;
 }
 

@@ -5,6 +5,7 @@
 // fifo, so that an operation that changes nothing makes no system call; who repairs asks the fifo.
 #include "mq/queue.h"
 
+#include "base/descriptor.h"
 #include "core/namespace.h"
 
 #include <dirent.h>
@@ -69,7 +70,7 @@ static int open_fifo_once(struct mq_queue *q, int dir, const char *name)
 	if (fd < 0)
 		return errno == ENOENT || errno == EACCES ? -EAGAIN : -errno; // not there yet
 	if (!still_named(fd, dir, name)) {
-		close(fd);
+		phi_close(fd);
 		return -EAGAIN;
 	}
 	if (made)
@@ -100,7 +101,7 @@ static void sweep_one(int dir, const char *name)
 		return;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		unlinkat(dir, name, 0);
-	close(fd);
+	phi_close(fd);
 }
 
 void phi_mq_tokens_sweep(int dir)
@@ -109,7 +110,7 @@ void phi_mq_tokens_sweep(int dir)
 	DIR *d = own < 0 ? NULL : fdopendir(own);
 	if (d == NULL) {
 		if (own >= 0)
-			close(own);
+			phi_close(own);
 		return;
 	}
 	for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
@@ -126,7 +127,7 @@ static int open_once(struct mq_queue *q)
 	int fd = dir < 0 ? dir : open_fifo(q, dir);
 	if (dir >= 0) {
 		phi_mq_tokens_sweep(dir);
-		close(dir);
+		phi_close(dir);
 	}
 	pthread_setcancelstate(state, NULL);
 	if (fd >= 0) {
@@ -235,7 +236,7 @@ static int make_public(struct mq_queue *q)
 		return -errno;
 	if (dup3(descriptor(q), q->handle.fd, O_CLOEXEC) < 0) {
 		int e = -errno;
-		close(aside);
+		phi_close(aside);
 		return e;
 	}
 	q->region.fd = aside;
@@ -303,13 +304,13 @@ static void close_public(struct mq_queue *q)
 	struct stat there;
 	if (q->fifo_is_public && fstat(descriptor(q), &ours) == 0 && fstat(q->handle.fd, &there) == 0 &&
 	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
-		close(q->handle.fd);
+		phi_close(q->handle.fd);
 }
 
 void phi_mq_tokens_close(struct mq_queue *q)
 {
 	close_public(q);
 	if (descriptor(q) >= 0)
-		close(descriptor(q));
+		phi_close(descriptor(q));
 	store_release_u32(&q->fifo, 0);
 }

@@ -7,6 +7,7 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/guard.h"
 #include "core/life.h"
 #include "core/namespace.h"
@@ -61,7 +62,7 @@ static bool remove_unused(int dir, const char *file)
 	struct stat st;
 	bool unused = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && claim_alone(fd) &&
 	              is_named(fd, dir, file) && unlinkat(dir, file, 0) == 0;
-	close(fd);
+	phi_close(fd);
 	return unused;
 }
 
@@ -71,7 +72,7 @@ int phi_pipe_sweep(int dir)
 	DIR *d = own < 0 ? NULL : fdopendir(own);
 	if (d == NULL) {
 		if (own >= 0)
-			close(own);
+			phi_close(own);
 		return 0;
 	}
 	int removed = 0;
@@ -129,7 +130,7 @@ static int create(struct pipe *p, int dir, const char *file)
 static void let_region_go(struct pipe *p)
 {
 	phi_region_unmap(&p->region);
-	close(p->region.fd);
+	phi_close(p->region.fd);
 }
 
 // Only a ring of this user is trusted with his bytes, and only one of the same pipe.
@@ -169,7 +170,7 @@ static int open_region(struct pipe *p)
 	int r = -EAGAIN;
 	for (int i = 0; r == -EAGAIN && i < ROUNDS; i++)
 		r = open_once(p, dir, file);
-	close(dir);
+	phi_close(dir);
 	return r;
 }
 
@@ -202,7 +203,7 @@ static int attach(struct pipe *p)
 		let_region_go(p);
 		return r;
 	}
-	close(p->region.fd);
+	phi_close(p->region.fd);
 	p->region.fd = -1;
 	p->data = p->region.base + PIPE_DATA_AT;
 	phi_spin_init(&p->rx_spin);
@@ -231,7 +232,7 @@ int phi_pipe_attach(struct pipe *p)
 	int state;
 	if (phi_pipe_control(p) != NULL)
 		return 0;
-	if (p->refused)
+	if (load_relaxed_u32(&p->refused))
 		return -EACCES;
 	sigset_t signals;
 	phi_pipe_lock_out_signals(&signals);
@@ -241,7 +242,7 @@ int phi_pipe_attach(struct pipe *p)
 	if (r == 0)
 		publish(p);
 	else
-		p->refused = true;
+		store_relaxed_u32(&p->refused, 1);
 	pthread_setcancelstate(state, NULL);
 	pthread_mutex_unlock(&p->change);
 	phi_pipe_let_signals_in(&signals);
@@ -255,23 +256,22 @@ struct pipe_control *phi_pipe_ring_known(struct pipe *p)
 	return phi_pipe_control(p);
 }
 
-bool phi_pipe_begin_unknown(struct pipe *p)
+bool phi_pipe_begin_unknown(struct pipe *p, uint32_t *counter)
 {
 	if (phi_pipe_control(p) != NULL)
 		return false;
-	add_acq_rel_u32(p->unknown, 1);
-	fence_after_rmw(); // PIPE_GOERS
+	add_acq_rel_u32(counter, 1);
+	fence_after_rmw(); // PIPE_GOERS, PIPE_SLEEPERS
 	// Who is refused a ring counts as a stranger to those who have one.
-	if (!(phi_description_flags(p->family) & FAMILY_RING) || p->refused)
+	if (!(phi_description_flags(p->family) & FAMILY_RING) || load_relaxed_u32(&p->refused))
 		return true;
-	phi_pipe_end_unknown(p);
+	phi_pipe_end_unknown(counter);
 	return false;
 }
 
-void phi_pipe_end_unknown(void *arg)
+void phi_pipe_end_unknown(void *counter)
 {
-	struct pipe *p = arg;
-	add_acq_rel_u32(p->unknown, UINT32_MAX);
+	add_acq_rel_u32(counter, UINT32_MAX);
 }
 
 int phi_pipe_reserve_memory(struct pipe *p, uint32_t size)
@@ -283,13 +283,13 @@ int phi_pipe_reserve_memory(struct pipe *p, uint32_t size)
 	if (dir < 0)
 		return dir;
 	int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	close(dir);
+	phi_close(dir);
 	if (fd < 0)
 		return -errno;
 	int r = -ENOENT;
 	if (fstat(fd, &st) == 0 && st.st_dev == p->region.device && st.st_ino == p->region.inode)
 		r = -posix_fallocate(fd, PIPE_DATA_AT, (off_t)size);
-	close(fd);
+	phi_close(fd);
 	return r;
 }
 
@@ -299,7 +299,8 @@ void phi_pipe_poison(struct pipe *p)
 	store_relaxed_u32(&c->stamp, 0);
 	store_relaxed_u32(&c->flags, PIPE_EXPORTED);
 	store_relaxed_u32(&c->lease, 0);
-	p->refused = true;
+	store_relaxed_u64(&c->head, load_relaxed_u64(&c->tail)); // what stood there is lost
+	store_relaxed_u32(&p->refused, 1);
 }
 
 void phi_pipe_vanish(struct pipe *p)
@@ -314,7 +315,7 @@ void phi_pipe_vanish(struct pipe *p)
 	int dir = phi_namespace_open();
 	if (dir >= 0) {
 		remove_unused(dir, file);
-		close(dir);
+		phi_close(dir);
 	}
 }
 
@@ -356,5 +357,5 @@ void phi_pipe_detach(struct pipe *p, int fd)
 		       faccessat(dir, file, F_OK, 0) == 0)
 			sched_yield();
 	}
-	close(dir);
+	phi_close(dir);
 }

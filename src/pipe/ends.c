@@ -50,7 +50,7 @@ static void be_child(void)
 		pthread_mutex_init(&p->change, NULL);
 		p->enlisted_by = 0;
 		p->inside = 0;
-		p->had_lease = false;
+		p->had_lease = 0;
 		phi_pipe_forget_loans(p);
 	}
 	phi_pipe_sweep_again();
@@ -108,7 +108,7 @@ static void leave_open_call(struct pipe *p)
 static bool may_bury(struct pipe *p)
 {
 	// A handler that jumps out of a call leaves it open.
-	if (load_acquire_u32(&p->inside) != 0 && !p->insiders_differ &&
+	if (load_acquire_u32(&p->inside) != 0 && load_relaxed_u32(&p->insiders_differ) == 0 &&
 	    load_relaxed_u32(&p->insider) == phi_self()->tid)
 		leave_open_call(p);
 	if (load_acquire_u32(&p->inside) != 0)
@@ -177,19 +177,23 @@ static struct pipe *take_in(int fd, const struct stat *st, const char *name, boo
 		return p;
 	p = new_pipe();
 	uint32_t *family = p == NULL ? NULL : phi_description_new(false);
-	uint32_t *unknown = family == NULL ? NULL : phi_description_new(false);
-	if (unknown == NULL) {
+	uint32_t *writes = family == NULL ? NULL : phi_description_new(false);
+	uint32_t *reads = writes == NULL ? NULL : phi_description_new(false);
+	if (reads == NULL) {
+		if (writes != NULL)
+			phi_description_free(writes);
 		if (family != NULL)
 			phi_description_put(family);
 		return NULL;
 	}
 	p->family = family;
-	p->unknown = unknown;
-	p->had_lease = false;
+	p->unknown = writes;
+	p->unknown_reads = reads;
+	p->had_lease = 0;
 	p->device = st->st_dev;
 	p->inode = st->st_ino;
 	p->is_fifo = !made && (name != NULL || is_named_fifo(fd));
-	p->refused = false;
+	p->refused = 0;
 	p->reads = p->writes = p->early_reads = 0;
 	p->idle_since_ns = 0;
 	name_pipe(p, name);
@@ -218,12 +222,15 @@ static void drop_end(struct pipe_end *e)
 	struct pipe *p = e->p;
 	pthread_mutex_lock(&change);
 	uint32_t *unknown = p->unknown;
+	uint32_t *unknown_reads = p->unknown_reads;
 	bool last = phi_description_put(p->family);
 	store_relaxed_u32(&p->ends, p->ends - 1);
 	if (p->ends == 0)
 		bury(p, e->handle.fd);
-	if (last)
+	if (last) {
 		phi_description_free(unknown);
+		phi_description_free(unknown_reads);
+	}
 	e->p = NULL;
 	pthread_mutex_unlock(&change);
 }
@@ -292,6 +299,13 @@ struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made)
 	return e;
 }
 
+bool phi_pipe_leads_to(const struct pipe *p, int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_ino == p->inode &&
+	       st.st_dev == p->device;
+}
+
 int phi_pipe_any_fd(const struct pipe *p)
 {
 	for (struct pipe_end *e = all_ends; e != NULL; e = e->all_next)
@@ -310,7 +324,7 @@ static void leave_reading(struct pipe_end *e)
 	uint32_t lease = load_relaxed_u32(&c->lease);
 	uint32_t holder = phi_pipe_leaseholder(lease);
 	bool mine = holder != 0 && holder == load_relaxed_u32(&p->enlisted_by);
-	if (mine || (p->had_lease && holder == 0 && !phi_pipe_ring_empty(c)))
+	if (mine || (load_relaxed_u32(&p->had_lease) && holder == 0 && !phi_pipe_ring_empty(c)))
 		phi_pipe_leave_ring(p, e->handle.fd, 0, false);
 }
 

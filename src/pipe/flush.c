@@ -16,6 +16,7 @@
 #define FLUSH_PATIENCE_NS 2000000000
 // The kernel's pipe is not made larger than twice this.
 #define ROOM_MAX (4 << 20)
+#define REST_AMPLE_BYTES ((size_t)PIPE_SIZE_MAX)
 
 // The kernel's pipe shall hold so many bytes, until the next lease.
 static bool make_room(struct pipe_both *b, uint64_t bytes)
@@ -119,14 +120,16 @@ static void pour(struct pipe_both *b, uint32_t size, uint64_t tail, struct rest 
 	}
 }
 
-static void save_rest(int fd, struct rest *rest)
+// Whether the kernel's pipe was empty at the end.
+static bool save_rest(int fd, struct rest *rest)
 {
 	while (rest->n < rest->room) {
 		long r = syscall(SYS_read, fd, rest->bytes + rest->n, rest->room - rest->n);
 		if (r <= 0)
-			break;
+			return true;
 		rest->n += (size_t)r;
 	}
+	return phi_pipe_kernel_bytes(fd) == 0;
 }
 
 // What can stand in the kernel's pipe until nobody is on his way there: what does, and what those who are
@@ -145,14 +148,14 @@ static size_t most_rest(struct pipe_both *b)
 static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
 {
 	int64_t begin = phi_now_ns();
-	bool going = true;
-	while (going && rest->n < rest->room && phi_now_ns() - begin < FLUSH_PATIENCE_NS) {
-		going = phi_pipe_somebody_goes(b->p, b->c, phi_now_ns() - begin);
-		save_rest(b->fd, rest);
-		if (going)
+	bool quiet = false;
+	while (!quiet && rest->n < rest->room && phi_now_ns() - begin < FLUSH_PATIENCE_NS) {
+		bool going = phi_pipe_somebody_goes(b->p, b->c, phi_now_ns() - begin);
+		quiet = save_rest(b->fd, rest) && !going;
+		if (!quiet)
 			syscall(SYS_sched_yield);
 	}
-	return !going;
+	return quiet;
 }
 
 // The ring is full, and bytes that come behind it stand in the kernel's pipe: out of the way with them
@@ -160,7 +163,10 @@ static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
 static void pour_before_rest(struct pipe_both *b, uint32_t size)
 {
 	struct rest rest = {.room = most_rest(b)};
-	if (!make_room(b, whole_pages(size) + whole_pages(rest.room)))
+	size_t ample = REST_AMPLE_BYTES - size; // for a stranger's, who fills what we empty
+	if (rest.room < ample && make_room(b, REST_AMPLE_BYTES))
+		rest.room = ample;
+	else if (!make_room(b, whole_pages(size) + whole_pages(rest.room)))
 		return; // it comes first, for readers of the library
 	rest.bytes = mmap(NULL, rest.room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (rest.bytes == MAP_FAILED)
@@ -179,7 +185,7 @@ static void flush(struct pipe_both *b)
 	struct pipe_control *c = b->c;
 	uint32_t size = phi_pipe_size(c);
 	uint64_t used = load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head);
-	if (used == 0 || used > size)
+	if (used == 0 || used > size || !phi_pipe_leads_to(b->p, b->fd))
 		return;
 	char path[32];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", b->fd);

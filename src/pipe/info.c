@@ -3,6 +3,7 @@
 // Looking on: no lock, no store, one read a value.
 #include "pipe/pipe.h"
 
+#include "base/descriptor.h"
 #include "core/life.h"
 #include "core/namespace.h"
 #include "posthaste/pipe.h"
@@ -69,7 +70,7 @@ int phi_pipe_info(const char *file, struct ph_pipe_info *info)
 	int e = strchr(file, '/') != NULL
 	            ? -ENOENT
 	            : phi_region_open(&r, dir, file, PHI_KIND_PIPE, PIPE_LAYOUT, NULL, true);
-	close(dir);
+	phi_close(dir);
 	if (e < 0)
 		return e;
 	struct ph_pipe_info seen = {0};
@@ -81,7 +82,7 @@ int phi_pipe_info(const char *file, struct ph_pipe_info *info)
 		e = -EBADMSG;
 	}
 	phi_region_unmap(&r);
-	close(r.fd);
+	phi_close(r.fd);
 	return e;
 }
 

@@ -63,8 +63,7 @@ struct pipe_control {
 	uint32_t sleepers[PIPE_SLEEPERS];
 	uint32_t sleepers_beyond; // A: 1 = there were more
 	uint32_t strikes;         // D: times that bytes of strangers were met
-	uint32_t
-		asked_size; // R and W: what the kernel's pipe had before a flush made it larger; 0 = as is
+	uint32_t asked_size;      // R and W: the kernel's pipe before a flush made it larger; 0 = as is
 	uint32_t pad3[5];
 
 	// A: threads of the library that write to the kernel's pipe; 0 = free

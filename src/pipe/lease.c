@@ -29,12 +29,13 @@ static uintptr_t node_of(const struct pipe *p, const struct phi_self *s)
 static bool enlist(struct pipe *p)
 {
 	struct phi_self *s = phi_self();
-	if (p->enlisted_by == s->tid)
+	if (load_relaxed_u32(&p->enlisted_by) == s->tid)
 		return true;
 	// Another thread's list may hold the node still; and nothing is linked before a lock that is
 	// being taken, since it is unlinked by putting back what it found.
-	if ((p->enlisted_by != 0 && !phi_tid_dead(p->enlisted_by)) || !s->registered ||
-	    s->robust->pending != 0)
+	if ((load_relaxed_u32(&p->enlisted_by) != 0 &&
+	     !phi_tid_dead(load_relaxed_u32(&p->enlisted_by))) ||
+	    !s->registered || s->robust->pending != 0)
 		return false;
 	uintptr_t node = node_of(p, s);
 	if (node == 0)
@@ -47,7 +48,7 @@ static bool enlist(struct pipe *p)
 	if (PLAIN(first) != head)
 		BACK(PLAIN(first)) = node;
 	store_relaxed_ptr(&s->robust->list, node);
-	p->enlisted_by = s->tid;
+	store_relaxed_u32(&p->enlisted_by, s->tid);
 	return true;
 }
 
@@ -55,7 +56,7 @@ void phi_pipe_delist(struct pipe *p)
 {
 	struct phi_self *s = phi_self();
 	uintptr_t node = node_of(p, s);
-	if (p->enlisted_by != s->tid || node == 0)
+	if (load_relaxed_u32(&p->enlisted_by) != s->tid || node == 0)
 		return;
 	uintptr_t next = AT(node);
 	uintptr_t before = BACK(node);
@@ -63,7 +64,7 @@ void phi_pipe_delist(struct pipe *p)
 	compiler_barrier();
 	if (PLAIN(next) != (uintptr_t)s->robust)
 		BACK(PLAIN(next)) = before;
-	p->enlisted_by = 0;
+	store_relaxed_u32(&p->enlisted_by, 0);
 }
 
 // ---- the end of a lease ----
@@ -167,9 +168,10 @@ int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody)
 // ---- the beginning of a lease ----
 
 // Whether another thread of the library sleeps in the kernel's pipe, or may.
-static bool others_sleep(struct pipe_control *c, uint32_t me)
+static bool others_sleep(const struct pipe *p, struct pipe_control *c, uint32_t me)
 {
-	if (load_relaxed_u32(&c->sleepers_beyond) != 0)
+	if (load_relaxed_u32(&c->sleepers_beyond) != 0 ||
+	    (load_acquire_u32(p->unknown_reads) & 0xffff) != 0)
 		return true;
 	for (int i = 0; i < PIPE_SLEEPERS; i++) {
 		uint32_t tid = load_relaxed_u32(&c->sleepers[i]);
@@ -201,14 +203,14 @@ static int take(struct pipe_both *b)
 	phi_pipe_end_lease(b);                        // of a dead one
 	store_release_u32(&c->lease, b->w.self->tid); // PIPE_LEASE
 	fence_seq_cst();                              // PIPE_SLEEPERS, PIPE_GOERS
-	if (others_sleep(c, b->w.self->tid) || !phi_pipe_drain_until_quiet(b, TAKE_PATIENCE_NS)) {
+	if (others_sleep(b->p, c, b->w.self->tid) || !phi_pipe_drain_until_quiet(b, TAKE_PATIENCE_NS)) {
 		phi_pipe_end_lease(b); // what is in the ring now comes first
 		return 0;
 	}
 	phi_pipe_size_back(b);
-	b->p->had_lease = true;
+	store_relaxed_u32(&b->p->had_lease, 1);
 	store_relaxed_u32(&c->rx_cpu, phi_cpu());
-	b->p->looked_ns = phi_now_coarse_ns();
+	phi_pipe_set_time(&b->p->looked_ns, phi_now_coarse_ns());
 	return 1;
 }
 
@@ -229,7 +231,7 @@ int phi_pipe_fetch(struct pipe_end *e)
 		phi_lock_to_duty(&b.w, &c->write, &c->lease);
 		store_release_u32(&c->lease, LEASE_DIED); // PIPE_LEASE: nobody sets out or goes to sleep
 		fence_seq_cst();                          // PIPE_SLEEPERS, PIPE_GOERS
-		if (!others_sleep(c, b.w.self->tid))
+		if (!others_sleep(e->p, c, b.w.self->tid))
 			phi_pipe_drain_until_quiet(&b, TAKE_PATIENCE_NS);
 		phi_pipe_end_lease(&b);
 	}
@@ -248,6 +250,8 @@ static bool may_take(const struct pipe_control *c)
 // Without a lease, but with the memory for one.
 int phi_pipe_prepare(struct pipe_end *e)
 {
+	if (!phi_pipe_leads_to(e->p, e->handle.fd))
+		return -EBADF;
 	struct pipe_control *c = phi_pipe_control(e->p);
 	uint32_t size = size_wanted(e->handle.fd, load_relaxed_u32(&c->asked_size));
 	if (size == 0)
@@ -273,7 +277,7 @@ static int take_lease(struct pipe_end *e)
 {
 	struct pipe *p = e->p;
 	struct pipe_control *c = phi_pipe_control(p);
-	if (!may_take(c) || others_sleep(c, phi_self()->tid) || !enlist(p))
+	if (!may_take(c) || others_sleep(p, c, phi_self()->tid) || !enlist(p))
 		return 0;
 	struct pipe_both b;
 	int r = phi_pipe_prepare(e);
@@ -281,7 +285,7 @@ static int take_lease(struct pipe_end *e)
 		r = phi_pipe_lock_both(&b, p, e->handle.fd, false);
 	if (r < 0) {
 		if (r == -ENOSPC || r == -EACCES || r == -EROFS || r == -ENOENT)
-			p->refused = true; // no memory for it: the kernel's pipe has its own
+			store_relaxed_u32(&p->refused, 1); // no memory for it: the kernel's pipe has its own
 		return r;
 	}
 	r = may_take(c) && phi_pipe_size(c) != 0 ? take(&b) : 0;

@@ -43,15 +43,16 @@ struct pipe {
 	uintptr_t control; // struct pipe_control *, 0 until attached; set last
 	uint8_t *data;
 	uint32_t *family;
-	uint32_t *unknown; // low half: calls of the family that no ring knows of, in the kernel's pipe
+	uint32_t *unknown; // low half: writes of the family that no ring knows of, in the kernel's pipe
+	uint32_t *unknown_reads; // reads, likewise
 	struct phi_spin rx_spin, tx_spin;
 	uint64_t device, inode;
 	bool is_fifo;
-	bool refused;     // no ring for this process: do not try again
+	uint32_t refused; // no ring for this process: do not try again
 	uint32_t inside;  // calls in the slow paths
 	uint32_t insider; // thread of the first of them
-	bool insiders_differ;
-	bool had_lease;         // since the process began
+	uint32_t insiders_differ;
+	uint32_t had_lease;     // since the process began
 	uint32_t enlisted_by;   // thread of this process whose robust list has the lease's node
 	int64_t looked_ns;      // when a leaseholder last looked there
 	uint32_t gather_gap;    // how many reads to let pass between two tries to let messages gather
@@ -80,6 +81,24 @@ struct pipe_end {
 	bool nostdio;  // stdio does not use this number
 	uint32_t nosigpipe;
 };
+
+// Counts and times that are private to the process, racy between its threads.
+static inline uint32_t phi_pipe_count(uint32_t *n)
+{
+	uint32_t v = load_relaxed_u32(n) + 1;
+	store_relaxed_u32(n, v);
+	return v;
+}
+
+static inline int64_t phi_pipe_time(const int64_t *t)
+{
+	return (int64_t)load_relaxed_u64((const uint64_t *)t);
+}
+
+static inline void phi_pipe_set_time(int64_t *t, int64_t v)
+{
+	store_relaxed_u64((uint64_t *)t, (uint64_t)v);
+}
 
 static inline struct pipe_end *phi_pipe_find(int fd)
 {
@@ -253,19 +272,19 @@ ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpi
 int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun);
 // Whether stdio may have the descriptor as well: then our bytes go the same way as its, by the kernel.
 bool phi_pipe_stdio_has(const struct pipe_end *e, bool reading);
-// A call that uses the kernel's pipe without a ring: with `begin` true it may, else attach first. Ends
-// with phi_pipe_end_unknown(p).
-bool phi_pipe_begin_unknown(struct pipe *p);
-void phi_pipe_end_unknown(void *p);
+// A call uses the kernel's pipe without a ring: true if it may, else attach first. `counter` is p->unknown
+// or p->unknown_reads; it ends with phi_pipe_end_unknown(counter).
+bool phi_pipe_begin_unknown(struct pipe *p, uint32_t *counter);
+void phi_pipe_end_unknown(void *counter);
 // A call enters the slow paths.
 static inline void phi_pipe_inside(struct pipe *p)
 {
 	uint32_t tid = phi_self()->tid;
 	if (add_acq_rel_u32(&p->inside, 1) == 1) {
 		store_relaxed_u32(&p->insider, tid);
-		p->insiders_differ = false;
+		store_relaxed_u32(&p->insiders_differ, 0);
 	} else if (load_relaxed_u32(&p->insider) != tid) {
-		p->insiders_differ = true;
+		store_relaxed_u32(&p->insiders_differ, 1);
 	}
 }
 
@@ -295,6 +314,8 @@ void phi_pipe_bytes_skip(struct pipe_bytes *b, size_t n);
 // Take a descriptor in: the pipe that it leads to, if it is one. NULL: it is none of ours, or memory is
 // short; it is marked then. `name` may be NULL; made: by ph_pipe, so nobody else knows of it.
 struct pipe_end *phi_pipe_adopt(int fd, const char *name, bool made);
+// Whether the number still leads to the pipe: it may have been closed behind our back, and used again.
+bool phi_pipe_leads_to(const struct pipe *p, int fd);
 // Any of this process's descriptors of the pipe.
 int phi_pipe_any_fd(const struct pipe *p);
 // The descriptor is about to be closed, or replaced.

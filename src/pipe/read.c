@@ -45,8 +45,8 @@ static bool worth_waking(struct pipe *p, uint64_t used, uint32_t size)
 	if (used <= size / 2)
 		return true;
 	int64_t now = phi_now_ns();
-	bool in_flow = now - p->slow_read_ns < SLOW_READ_NS;
-	p->slow_read_ns = now;
+	bool in_flow = now - phi_pipe_time(&p->slow_read_ns) < SLOW_READ_NS;
+	phi_pipe_set_time(&p->slow_read_ns, now);
 	return !in_flow && size - used >= PIPE_PAGE;
 }
 
@@ -97,6 +97,11 @@ static void take_sealed(struct pipe_end *e, struct pipe_control *c, struct pipe_
 	phi_pipe_copy_out(e->p, head, size, to, n);
 	if (to->left > 0 && head + n == load_relaxed_u64(&c->tail))
 		phi_pipe_read_on(e->handle.fd, to);
+	// Who ended a lease may have died before he woke those who slept beside it.
+	if (__builtin_expect(load_relaxed_u32(&c->tx_asleep) != 0, 0)) {
+		store_relaxed_u32(&c->tx_asleep, 0);
+		phi_ring(&c->room_event, INT_MAX);
+	}
 	store_release_u64(&c->head, head + n); // PIPE_HEAD
 }
 
@@ -151,9 +156,9 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 static void look_aside(struct pipe_end *e)
 {
 	int64_t now = phi_now_coarse_ns();
-	if (now - e->p->looked_ns < LOOK_NS)
+	if (now - phi_pipe_time(&e->p->looked_ns) < LOOK_NS)
 		return;
-	e->p->looked_ns = now;
+	phi_pipe_set_time(&e->p->looked_ns, now);
 	if (phi_pipe_kernel_bytes(e->handle.fd) > 0)
 		phi_pipe_meet_stranger(e->p, e->handle.fd);
 }
@@ -171,18 +176,18 @@ static bool let_gather(struct pipe *p, struct pipe_control *c, uint64_t head)
 	}
 	if (tail == head)
 		return false;
-	if (p->gather_skip > 0) {
-		p->gather_skip--;
+	uint32_t skip = load_relaxed_u32(&p->gather_skip);
+	if (skip > 0) {
+		store_relaxed_u32(&p->gather_skip, skip - 1);
 		return true;
 	}
 	for (int i = 0; i < GATHER_PAUSES; i++)
 		cpu_relax();
 	bool helps = load_relaxed_u64(&c->tail) - head >= GATHER_WORTH * (tail - head);
-	if (helps)
-		p->gather_gap = 0;
-	else if (p->gather_gap < GATHER_GAP_MAX)
-		p->gather_gap = 2 * p->gather_gap + 1;
-	p->gather_skip = p->gather_gap;
+	uint32_t gap = load_relaxed_u32(&p->gather_gap);
+	gap = helps ? 0 : gap < GATHER_GAP_MAX ? 2 * gap + 1 : gap;
+	store_relaxed_u32(&p->gather_gap, gap);
+	store_relaxed_u32(&p->gather_skip, gap);
 	return true;
 }
 
@@ -258,8 +263,8 @@ bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c)
 {
 	const uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
 	struct pipe *p = e->p;
-	return load_relaxed_u32(&c->writers) != 0 && load_relaxed_u32(&c->flags) == 0 && !p->refused &&
-	       !phi_pipe_leased(load_relaxed_u32(&c->lease)) &&
+	return load_relaxed_u32(&c->writers) != 0 && load_relaxed_u32(&c->flags) == 0 &&
+	       !load_relaxed_u32(&p->refused) && !phi_pipe_leased(load_relaxed_u32(&c->lease)) &&
 	       !(phi_description_flags(p->family) & never) && !phi_pipe_stdio_has(e, true) &&
 	       phi_spin_pays(&p->rx_spin, &c->tx_cpu);
 }
@@ -267,12 +272,12 @@ bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c)
 static ssize_t read_unknown(struct pipe_end *e, const struct iovec *iov, int count, bool *again)
 {
 	volatile ssize_t r = 0;
-	*again = !phi_pipe_begin_unknown(e->p);
+	*again = !phi_pipe_begin_unknown(e->p, e->p->unknown_reads);
 	if (*again) {
 		sched_yield();
 		return 0;
 	}
-	pthread_cleanup_push(phi_pipe_end_unknown, e->p);
+	pthread_cleanup_push(phi_pipe_end_unknown, e->p->unknown_reads);
 	r = plain_read(e->handle.fd, iov, count);
 	pthread_cleanup_pop(1);
 	return r;
@@ -303,8 +308,8 @@ static struct pipe_control *ring_of(struct pipe_end *e)
 		uint32_t family = phi_description_flags(p->family);
 		bool known = (family & FAMILY_RING) != 0;
 		// A ring costs some hundred reads of the kernel's pipe: not for a few lines of a child's.
-		if (p->refused || ((family & never) && !known) ||
-		    (!known && ++p->early_reads < ATTACH_AT_READS) || phi_pipe_attach(p) < 0)
+		if (load_relaxed_u32(&p->refused) || ((family & never) && !known) ||
+		    (!known && phi_pipe_count(&p->early_reads) < ATTACH_AT_READS) || phi_pipe_attach(p) < 0)
 			return NULL;
 		c = phi_pipe_control(p);
 	}
@@ -324,7 +329,7 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 	}
 	switch (o) {
 	case GOT:
-		if (__builtin_expect(++e->p->reads % LOOK_EVERY == 0, 0))
+		if (__builtin_expect(phi_pipe_count(&e->p->reads) % LOOK_EVERY == 0, 0))
 			look_aside(e);
 		return (ssize_t)(before - to->left);
 	case EMPTY_MINE: return phi_pipe_linger(e, c);
@@ -379,7 +384,7 @@ static inline size_t read_plainly(struct pipe_end *e, struct pipe_control *c, vo
 		phi_lock_drop(&h, &c->read);
 	}
 	phi_leave(&h);
-	if (done > 0 && __builtin_expect(++p->reads % LOOK_EVERY == 0, 0))
+	if (done > 0 && __builtin_expect(phi_pipe_count(&p->reads) % LOOK_EVERY == 0, 0))
 		look_aside(e);
 	return done;
 }

@@ -135,12 +135,13 @@ static bool reader_is_idle(struct pipe *p, struct pipe_control *c)
 {
 	uint64_t head = load_relaxed_u64(&c->head);
 	int64_t now = phi_now_coarse_ns();
-	if (head != p->idle_head || p->idle_since_ns == 0) {
-		p->idle_head = head;
-		p->idle_since_ns = now;
+	int64_t since = phi_pipe_time(&p->idle_since_ns);
+	if (head != load_relaxed_u64(&p->idle_head) || since == 0) {
+		store_relaxed_u64(&p->idle_head, head);
+		phi_pipe_set_time(&p->idle_since_ns, now);
 		return false;
 	}
-	return now - p->idle_since_ns > IDLE_NS;
+	return now - since > IDLE_NS;
 }
 
 static enum outcome ring_write(struct pipe *p, struct pipe_control *c, struct pipe_bytes *bytes,
@@ -361,10 +362,10 @@ static ssize_t kernel_write(struct pipe_end *e, struct pipe_bytes *bytes, bool a
 	size_t most = atomic ? bytes->left : PIPE_KERNEL_PIECE_BYTES;
 	if (c != NULL)
 		return put_known(e, c, bytes, most, nosigpipe, by_force);
-	if (!phi_pipe_begin_unknown(p))
+	if (!phi_pipe_begin_unknown(p, p->unknown))
 		return attach_again(p);
 	volatile ssize_t r = 0;
-	pthread_cleanup_push(phi_pipe_end_unknown, p);
+	pthread_cleanup_push(phi_pipe_end_unknown, p->unknown);
 	r = phi_pipe_put(e->handle.fd, bytes, most, nosigpipe);
 	pthread_cleanup_pop(1);
 	return r;
@@ -379,7 +380,7 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 	size_t need = atomic || before < PIPE_ATOMIC_BYTES ? before : PIPE_ATOMIC_BYTES;
 	switch (ring_write(e->p, c, bytes, need, &error)) {
 	case DONE:
-		if ((++e->p->writes % IDLE_LOOK_EVERY) == 0 && reader_is_idle(e->p, c))
+		if ((phi_pipe_count(&e->p->writes) % IDLE_LOOK_EVERY) == 0 && reader_is_idle(e->p, c))
 			phi_pipe_leave_ring(e->p, e->handle.fd, 0, false);
 		return (ssize_t)(before - bytes->left);
 	case NO_ROOM: return phi_pipe_wait_room(e, need, begun);
@@ -428,9 +429,9 @@ static bool room_in_kernel(int fd)
 static ssize_t write_unknown(struct pipe_end *e, const struct iovec *iov)
 {
 	volatile ssize_t r = 0;
-	if (!phi_pipe_begin_unknown(e->p))
+	if (!phi_pipe_begin_unknown(e->p, e->p->unknown))
 		return -ENOMSG;
-	pthread_cleanup_push(phi_pipe_end_unknown, e->p);
+	pthread_cleanup_push(phi_pipe_end_unknown, e->p->unknown);
 	r = write(e->handle.fd, iov->iov_base, iov->iov_len);
 	if (r < 0)
 		r = -errno;
@@ -479,7 +480,8 @@ static inline bool write_plainly(struct pipe_end *e, struct pipe_control *c, con
 		phi_lock_drop(&h, &c->write);
 	}
 	phi_leave(&h);
-	if (done && __builtin_expect(++p->writes % IDLE_LOOK_EVERY == 0, 0) && reader_is_idle(p, c))
+	if (done && __builtin_expect(phi_pipe_count(&p->writes) % IDLE_LOOK_EVERY == 0, 0) &&
+	    reader_is_idle(p, c))
 		phi_pipe_leave_ring(p, e->handle.fd, 0, false);
 	return done;
 }

@@ -23,7 +23,7 @@ static struct pipe_end *take_in(int fd, const char *name, bool made)
 {
 	int state;
 	int saved = errno;
-	phi_process_hooks = 1;
+	store_relaxed_i32(&phi_process_hooks, 1);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	struct pipe_end *e = phi_pipe_adopt(fd, name, made);
 	if (e != NULL)
@@ -181,7 +181,7 @@ int ph_close(int fd)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	phi_pipe_release(fd);
 	pthread_setcancelstate(state, NULL);
-	return (int)phi_enter_kernel(SYS_close, fd, 0, 0, 0, 0, 0);
+	return PHI_CLOSE(fd);
 }
 
 // A new number for what stands behind an old one.

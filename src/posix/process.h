@@ -4,6 +4,8 @@
 #ifndef PHI_POSIX_PROCESS_H
 #define PHI_POSIX_PROCESS_H
 
-extern int phi_process_hooks;
+#include <stdint.h>
+
+extern int32_t phi_process_hooks;
 
 #endif

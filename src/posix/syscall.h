@@ -18,6 +18,20 @@ static inline int64_t phi_result(int64_t r)
 	return -1;
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define PHI_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PHI_TSAN 1
+#endif
+#endif
+
+#ifdef PHI_TSAN
+#define PHI_CLOSE(fd) close(fd)
+#else
+#define PHI_CLOSE(fd) ((int)phi_enter_kernel(SYS_close, fd, 0, 0, 0, 0, 0))
+#endif
+
 // A blocking call: a cancellation point.
 static inline long phi_enter_kernel(long number, long a, long b, long c, long d, long e, long f)
 {

@@ -7,6 +7,7 @@
 #include "sync/lock.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/futex.h"
 #include "sync/spin.h"
 
@@ -37,7 +38,7 @@ bool phi_tid_dead(uint32_t tid)
 	// A zombie still has its number, and reads as ended.
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	long n = syscall(SYS_ppoll, &p, 1, &(struct timespec){0, 0}, NULL, 8);
-	syscall(SYS_close, fd); // not close(): that is a cancellation point
+	phi_close(fd);
 	return n == 1 && (p.revents & POLLIN);
 }
 
