@@ -5,8 +5,8 @@
 # each kind of instruction and mode (the formats are told in mq_image.c and pipe_image.c), and those of
 # corpus/TARGET.txt, which the fuzzer found: one input a line, as octal bytes. To renew it after a long search:
 #
-#   mq -merge=1 -use_counters=0 -max_len=48 SMALL FOUND
-#   for f in SMALL/*; do od -An -v -to1 -w200 "$f" | sed 's/^ //'; done | LC_ALL=C sort -u >corpus/mq.txt
+#   TARGET -merge=1 -use_counters=0 -max_len=48 SMALL FOUND
+#   for f in SMALL/*; do od -An -v -to1 -w200 "$f" | sed 's/^ //'; done | LC_ALL=C sort -u >corpus/TARGET.txt
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 target=$1
