@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <posthaste/pipe.h>
@@ -43,8 +44,18 @@ void flow_begin(struct flow *flow)
 }
 
 // Without being asked, only where nothing else is on the terminal.
+// Nothing of a command that moves bytes goes through stdin or stdout: the ring may have them.
+static void without_stdio(int fd)
+{
+	struct stat st;
+	if (fd <= STDERR_FILENO && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+		ph_fcntl(fd, PH_F_SETNOSTDIO, 1);
+}
+
 void flow_open(struct flow *flow, int from, int to)
 {
+	without_stdio(from);
+	without_stdio(to);
 	meter_begin(&flow->meter, isatty(from) != 1 && isatty(to) != 1, flow->show_totals);
 	knock_moved();
 }

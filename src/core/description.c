@@ -10,7 +10,7 @@
 
 #define NONBLOCK 1U
 #define ONE_PROCESS (1U << 16)
-#define PAGE_BYTES 4096
+#define PAGE_BYTES 65536
 #define PAGE_WORDS (PAGE_BYTES / sizeof(uint32_t))
 
 // Pages of words; a page made before a fork is the family's, one made after it the process's own.

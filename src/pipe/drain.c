@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define UNKNOWN_PATIENCE_NS 100000000
+#define YIELD_FOR_NS 1000000
+#define SLICE_NS 1000000
 
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8
@@ -129,12 +131,20 @@ bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c, int64_
 	return load_acquire_u32(&c->goers_beyond) != 0 && waited_ns < UNKNOWN_PATIENCE_NS;
 }
 
-static void let_them_run(const struct pipe_control *c)
+void phi_pipe_let_others_run(int64_t waited_ns)
 {
-	if (load_relaxed_u32(&c->tx_cpu) == phi_cpu())
+	if (waited_ns < YIELD_FOR_NS)
 		syscall(SYS_sched_yield);
 	else
+		syscall(SYS_ppoll, NULL, 0, &(struct timespec){0, SLICE_NS}, NULL, 8);
+}
+
+static void let_them_run(const struct pipe_control *c, int64_t waited_ns)
+{
+	if (waited_ns < YIELD_FOR_NS && load_relaxed_u32(&c->tx_cpu) != phi_cpu())
 		cpu_relax();
+	else
+		phi_pipe_let_others_run(waited_ns);
 }
 
 // Under R and W, with a lease, or a flush in progress: nobody sets out any more. Drain the kernel's
@@ -152,7 +162,7 @@ bool phi_pipe_drain_until_quiet(struct pipe_both *b, int64_t patience_ns)
 			return true;
 		if (waited > patience_ns)
 			return false;
-		let_them_run(b->c);
+		let_them_run(b->c, waited);
 		waited = phi_now_ns() - begin;
 	}
 }

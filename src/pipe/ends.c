@@ -194,7 +194,7 @@ static struct pipe *take_in(int fd, const struct stat *st, const char *name, boo
 	p->inode = st->st_ino;
 	p->is_fifo = !made && (name != NULL || is_named_fifo(fd));
 	p->refused = 0;
-	p->reads = p->writes = p->early_reads = 0;
+	p->reads = p->writes = p->early_reads = p->early_writes = 0;
 	p->idle_since_ns = 0;
 	name_pipe(p, name);
 	return p;
@@ -254,6 +254,7 @@ static struct pipe_end *make_end(int fd, const struct stat *st, int flags, const
 		e->writable = access != O_RDONLY;
 		e->nonblock = (flags & O_NONBLOCK) != 0;
 		e->nosigpipe = 0;
+		e->nostdio = false;
 	}
 	pthread_mutex_unlock(&change);
 	return e;

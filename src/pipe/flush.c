@@ -41,7 +41,7 @@ static uint64_t whole_pages(uint64_t bytes)
 void phi_pipe_size_back(struct pipe_both *b)
 {
 	uint32_t asked = load_relaxed_u32(&b->c->asked_size);
-	if (asked != 0 && syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, asked) >= 0)
+	if (asked != 0 && (syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, asked) >= 0 || errno != EBUSY))
 		store_relaxed_u32(&b->c->asked_size, 0);
 }
 
@@ -153,7 +153,7 @@ static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
 		bool going = phi_pipe_somebody_goes(b->p, b->c, phi_now_ns() - begin);
 		quiet = save_rest(b->fd, rest) && !going;
 		if (!quiet)
-			syscall(SYS_sched_yield);
+			phi_pipe_let_others_run(phi_now_ns() - begin);
 	}
 	return quiet;
 }
@@ -178,6 +178,13 @@ static void pour_before_rest(struct pipe_both *b, uint32_t size)
 	munmap(rest.bytes, rest.room);
 }
 
+int phi_pipe_open_both(int fd)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}
+
 // The ring's bytes into the kernel's pipe, before what stands there. While it lasts the lease reads as
 // that of a dead: nobody uses it, everybody comes for the locks to take it away, and if we die so it is.
 static void flush(struct pipe_both *b)
@@ -187,9 +194,7 @@ static void flush(struct pipe_both *b)
 	uint64_t used = load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head);
 	if (used == 0 || used > size || !phi_pipe_leads_to(b->p, b->fd))
 		return;
-	char path[32];
-	snprintf(path, sizeof path, "/proc/self/fd/%d", b->fd);
-	int both = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int both = phi_pipe_open_both(b->fd);
 	if (both < 0)
 		return;
 	int end = b->fd;

@@ -5,6 +5,7 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -186,7 +187,8 @@ static bool others_sleep(const struct pipe *p, struct pipe_control *c, uint32_t 
 
 static uint32_t size_wanted(int fd, uint32_t asked)
 {
-	int bytes = asked != 0 ? (int)asked : fcntl(fd, F_GETPIPE_SZ);
+	bool told = asked >= PIPE_SIZE_MIN && asked <= INT32_MAX;
+	int bytes = told ? (int)asked : fcntl(fd, F_GETPIPE_SZ);
 	if (bytes < PIPE_SIZE_MIN)
 		return 0;
 	uint32_t size = PIPE_SIZE_MIN;
@@ -273,6 +275,17 @@ int phi_pipe_prepare(struct pipe_end *e)
 	return fits ? 0 : -EBUSY;
 }
 
+// Whether this process could give back to the kernel's pipe what comes into the ring: not if it has dropped
+// the right to, has no descriptor left, or there is no /proc.
+static bool may_flush(int fd)
+{
+	int both = phi_pipe_open_both(fd);
+	if (both < 0)
+		return false;
+	phi_close(both);
+	return true;
+}
+
 static int take_lease(struct pipe_end *e)
 {
 	struct pipe *p = e->p;
@@ -281,6 +294,8 @@ static int take_lease(struct pipe_end *e)
 		return 0;
 	struct pipe_both b;
 	int r = phi_pipe_prepare(e);
+	if (r == 0 && !may_flush(e->handle.fd))
+		return 0;
 	if (r == 0)
 		r = phi_pipe_lock_both(&b, p, e->handle.fd, false);
 	if (r < 0) {

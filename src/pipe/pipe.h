@@ -52,14 +52,14 @@ struct pipe {
 	uint32_t inside;  // calls in the slow paths
 	uint32_t insider; // thread of the first of them
 	uint32_t insiders_differ;
-	uint32_t had_lease;     // since the process began
-	uint32_t enlisted_by;   // thread of this process whose robust list has the lease's node
-	int64_t looked_ns;      // when a leaseholder last looked there
-	uint32_t gather_gap;    // how many reads to let pass between two tries to let messages gather
-	uint32_t gather_skip;   // how many of them are left
-	uint32_t early_reads;   // before there was a ring
-	uint32_t reads, writes; // counts for what is done now and then
-	uint64_t idle_head;     // as a writer saw it at idle_since_ns
+	uint32_t had_lease;   // since the process began
+	uint32_t enlisted_by; // thread of this process whose robust list has the lease's node
+	int64_t looked_ns;    // when a leaseholder last looked there
+	uint32_t gather_gap;  // how many reads to let pass between two tries to let messages gather
+	uint32_t gather_skip; // how many of them are left
+	uint32_t early_reads, early_writes; // before there was a ring
+	uint32_t reads, writes;             // counts for what is done now and then
+	uint64_t idle_head;                 // as a writer saw it at idle_since_ns
 	int64_t idle_since_ns;
 	int64_t slow_read_ns; // when this process last read while writers slept
 	struct phi_region region;
@@ -214,6 +214,10 @@ bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c, int64_
 // Under both locks, with a lease or a flush in progress: nobody sets out any more. Drain the kernel's pipe
 // until those who had set out are back: whether it is empty then, and stays so as far as the library goes.
 bool phi_pipe_drain_until_quiet(struct pipe_both *b, int64_t patience_ns);
+// The pipe behind `fd` once more, to read and write without waiting; or -1.
+int phi_pipe_open_both(int fd);
+// While waiting for them.
+void phi_pipe_let_others_run(int64_t waited_ns);
 // Under both locks: the kernel's pipe as large as it was before a flush, if its content allows.
 void phi_pipe_size_back(struct pipe_both *b);
 // Take the lease for this thread, with what stands in the kernel's pipe: 1 taken, 0 not, or -errno.

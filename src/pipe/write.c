@@ -21,6 +21,7 @@
 
 #define IDLE_NS 20000000
 #define IDLE_LOOK_EVERY 64
+#define ATTACH_AT_WRITES 64
 #define HOLDER_SLICE_NS 20000000
 
 enum outcome { DONE, NO_LEASE, NO_ROOM, RESERVED };
@@ -292,6 +293,10 @@ struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e)
 	} else if (family && phi_pipe_control(p) == NULL) {
 		phi_pipe_attach(p);
 	}
+	// The program that has the other end may be of the library, and have made a ring.
+	if (__builtin_expect((family & FAMILY_LEFT_READING) && phi_pipe_control(p) == NULL, 0) &&
+	    phi_pipe_count(&p->early_writes) == ATTACH_AT_WRITES)
+		phi_pipe_attach(p);
 	struct pipe_control *c = phi_pipe_control(p);
 	if (c == NULL || load_relaxed_u32(&c->lease) == 0)
 		return NULL;
