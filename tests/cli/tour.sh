@@ -37,11 +37,11 @@ the_tour_runs_as_it_is_printed() {
 	[ "$(grep -c . "$work/tour")" -gt 15 ] || complain "no tour in README.md"
 	(cd "$work/clone" && PATH=$work/bin:$PATH sh -eu "$work/tour") >"$work/out" 2>"$work/err" ||
 		complain "status $?: $(cat "$work/out" "$work/err")"
-	for part in "9	stop" "resize cat.jpg" "status 124" "100000" "from C"; do
+	for part in "9	stop" "resize cat.jpg" "status 124" "100000" "from C" "good morning" "5000050000"; do
 		has "$(cat "$work/out")" "$part"
 	done
 	same 2 "$(grep -c 'round trips, .* ns each' "$work/out")"
-	same 1 "$(wc -l <"$work/err")" # of the timeout
+	same 2 "$(wc -l <"$work/err")" # of the timeout, of the meter
 	same "" "$(ls -A "$POSTHASTE_DIR")"
 }
 
