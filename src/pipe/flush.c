@@ -76,16 +76,13 @@ struct rest {
 
 // Under R and W, b->fd reads and writes the kernel's pipe, which is empty. `size` has been checked. One
 // system call for all, so that nobody reads half of a record at the seam. The bytes that went.
-static size_t pour_once(struct pipe_both *b, uint32_t size, uint64_t tail, const struct rest *rest)
+static size_t pour_once(struct pipe_both *b, uint64_t head, uint64_t tail, const struct rest *rest)
 {
 	struct pipe_control *c = b->c;
-	uint64_t head = load_relaxed_u64(&c->head);
-	if (tail - head > size)
-		return 0;
 	struct iovec iov[3];
 	int count = 0;
 	if (tail != head)
-		count = phi_pipe_pieces(b->p, head, size, (size_t)(tail - head), iov);
+		count = phi_pipe_pieces(b->p, head, b->size, (size_t)(tail - head), iov);
 	iov[count] = (struct iovec){rest->bytes, rest->n};
 	store_relaxed_u64(&c->flush_to, tail);
 	compiler_barrier();
@@ -101,18 +98,19 @@ static size_t pour_once(struct pipe_both *b, uint32_t size, uint64_t tail, const
 
 // A stranger may have filled the room meanwhile: make more. Nobody may be waited for: who could read may
 // be waiting for our locks.
-static void pour(struct pipe_both *b, uint32_t size, uint64_t tail, struct rest rest)
+static void pour(struct pipe_both *b, uint64_t head, uint64_t tail, struct rest rest)
 {
+	if (tail - head > b->size)
+		return; // damaged
 	for (;;) {
-		uint64_t ring = tail - load_relaxed_u64(&b->c->head);
-		if (ring > size)
-			return; // damaged
-		size_t went = pour_once(b, size, tail, &rest);
-		if (went >= ring) {
-			rest.bytes += went - ring;
-			rest.n -= went - ring;
+		size_t went = pour_once(b, head, tail, &rest);
+		size_t of_ring = went < tail - head ? went : (size_t)(tail - head);
+		head += of_ring;
+		if (went > of_ring) {
+			rest.bytes += went - of_ring;
+			rest.n -= went - of_ring;
 		}
-		if (went >= ring && rest.n == 0)
+		if (head == tail && rest.n == 0)
 			return;
 		long room = syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ);
 		if (went == 0 && (room <= 0 || room >= ROOM_MAX || !make_room(b, 2 * (uint64_t)room)))
@@ -172,9 +170,9 @@ static void pour_before_rest(struct pipe_both *b, uint32_t size)
 	if (rest.bytes == MAP_FAILED)
 		return;
 	if (save_until_quiet(b, &rest))
-		pour(b, size, load_relaxed_u64(&b->c->tail), rest);
+		pour(b, load_relaxed_u64(&b->c->head), load_relaxed_u64(&b->c->tail), rest);
 	else // a writer may still come between: back it goes, and the ring stays
-		pour(b, size, load_relaxed_u64(&b->c->head), rest);
+		pour(b, load_relaxed_u64(&b->c->head), load_relaxed_u64(&b->c->head), rest);
 	munmap(rest.bytes, rest.room);
 }
 
@@ -198,6 +196,7 @@ static void flush(struct pipe_both *b)
 	if (both < 0)
 		return;
 	int end = b->fd;
+	b->size = size;
 	b->fd = both;
 	phi_lock_to_duty(&b->w, &c->write, &c->lease);
 	uint32_t was = exchange_acq_rel_u32(&c->lease, LEASE_DIED); // PIPE_LEASE, PIPE_GOERS
@@ -208,7 +207,7 @@ static void flush(struct pipe_both *b)
 		if (!(load_relaxed_u32(&c->flags) & PIPE_FOREIGN)) // who fills what we empty
 			pour_before_rest(b, size);
 	} else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
-		pour(b, size, load_relaxed_u64(&c->tail), (struct rest){NULL, 0, 0});
+		pour(b, load_relaxed_u64(&c->head), load_relaxed_u64(&c->tail), (struct rest){NULL, 0, 0});
 	b->fd = end;
 	syscall(SYS_close, both);
 }

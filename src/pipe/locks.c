@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define LOCK_PATIENCE_NS 1000000000
+#define LOCK_ROUNDS 5 // for one of whom nothing can be learned
 
 // A flush was begun and not finished: the kernel's pipe was empty before it, and no writer of the library
 // has been there since.
@@ -38,9 +39,8 @@ static bool needs_repair(const struct pipe_control *c)
 	return load_relaxed_u64(&c->flush_to) != 0 || load_relaxed_u64(&c->drain_to) != 0;
 }
 
-// Whether the thread's process has the ring mapped: nobody else can hold its locks. True if that cannot
-// be told.
-static bool is_user(const struct pipe *p, uint32_t tid)
+// Whether the thread's process has the ring mapped: nobody else can hold its locks.
+static int is_user(const struct pipe *p, uint32_t tid)
 {
 	char path[32];
 	char line[512];
@@ -48,7 +48,7 @@ static bool is_user(const struct pipe *p, uint32_t tid)
 	snprintf(path, sizeof path, "/proc/%" PRIu32 "/maps", tid);
 	FILE *f = fopen(path, "re");
 	if (f == NULL)
-		return true;
+		return -1;
 	bool found = false;
 	while (!found && fgets(line, sizeof line, f) != NULL)
 		found = sscanf(line, "%*s %*s %*s %*s %lu", &inode) == 1 && inode == p->region.inode;
@@ -56,11 +56,11 @@ static bool is_user(const struct pipe *p, uint32_t tid)
 	return found;
 }
 
-bool phi_pipe_is_user(const struct pipe *p, uint32_t tid)
+int phi_pipe_is_user(const struct pipe *p, uint32_t tid)
 {
 	int state;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	bool yes = is_user(p, tid);
+	int yes = is_user(p, tid);
 	pthread_setcancelstate(state, NULL);
 	return yes;
 }
@@ -68,13 +68,14 @@ bool phi_pipe_is_user(const struct pipe *p, uint32_t tid)
 // Who is stopped with a lock is waited for. A word that names a stranger was scribbled.
 int phi_pipe_lock(const struct pipe *p, struct phi_hold *h, struct phi_lock *lock)
 {
-	for (;;) {
+	for (int rounds = 1;; rounds++) {
 		int r = phi_lock_take(h, lock, LOCK_PATIENCE_NS);
 		if (__builtin_expect(r != -EAGAIN, 1))
 			return r;
 		uint32_t word = load_relaxed_u32(&lock->word);
 		uint32_t tid = word & (LEASE_DIED - 1);
-		if (tid != 0 && !phi_pipe_is_user(p, tid))
+		int user = tid == 0 ? 1 : phi_pipe_is_user(p, tid);
+		if (user == 0 || (user < 0 && rounds >= LOCK_ROUNDS))
 			cas_acq_rel_u32(&lock->word, word, (word & LEASE_WAITERS) | LEASE_DIED);
 	}
 }

@@ -189,13 +189,14 @@ struct pipe_both {
 	struct phi_self self; // of a vfork child
 	struct pipe *p;
 	struct pipe_control *c;
-	int fd; // any end, to ask the kernel by
+	int fd;        // any end, to ask the kernel by
+	uint32_t size; // of the ring, checked, while it is flushed
 };
 
 // One lock: as phi_lock_take, but -EAGAIN.
 int phi_pipe_lock(const struct pipe *p, struct phi_hold *h, struct phi_lock *lock);
-// Whether the thread can be one of the ring's users.
-bool phi_pipe_is_user(const struct pipe *p, uint32_t tid);
+// Whether the thread can be one of the ring's users: 1, 0, -1 = it does not say.
+int phi_pipe_is_user(const struct pipe *p, uint32_t tid);
 // The read lock: 0, -EDEADLK. `fd` is any end.
 int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h);
 // Both; `leaving`: perhaps in a vfork child.

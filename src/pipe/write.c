@@ -266,7 +266,7 @@ int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word)
 	int r = phi_futex_wait(word, held, HOLDER_SLICE_NS);
 	if (r == -EINTR)
 		return r;
-	bool gone = r == -ETIMEDOUT && (phi_tid_dead(tid) || !phi_pipe_is_user(p, tid));
+	bool gone = r == -ETIMEDOUT && (phi_tid_dead(tid) || phi_pipe_is_user(p, tid) <= 0);
 	if (gone && cas_acq_rel_u32(word, held, 0))
 		phi_futex_wake(word, INT_MAX);
 	pthread_testcancel();

@@ -25,12 +25,15 @@
 #define DIED FUTEX_OWNER_DIED
 #define TID(v) ((v)&FUTEX_TID_MASK)
 
+#define TID_MAX (4 << 20) // the kernel's PID_MAX_LIMIT
 #define LOCK_SPIN_NS 1500
 #define SLICE_MIN_NS 1000000
 #define SLICE_MAX_NS 50000000
 
 bool phi_tid_dead(uint32_t tid)
 {
+	if (tid > TID_MAX)
+		return true;
 	int fd = (int)syscall(SYS_pidfd_open, (pid_t)tid, 0);
 	if (fd < 0)
 		return errno == ESRCH ||
