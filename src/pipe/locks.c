@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define LOCK_PATIENCE_NS 1000000000
-#define LOCK_ROUNDS 5 // for one of whom nothing can be learned
+#define LOCK_ROUNDS 2 // for one of whom nothing can be learned
 
 // A flush was begun and not finished: the kernel's pipe was empty before it, and no writer of the library
 // has been there since.
