@@ -16,11 +16,12 @@ RUN        = tools/run-tests $(OUT) -j$(JOBS)
 
 BASICS := gcc libc6-dev cmake
 CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+LOOPS := libuv1-dev libevent-dev
 PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
 .PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
-	check-layers check-musl check-musl-static check-aarch64 check-fuzz check-model bench install clean help
+	check-layers check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench install clean help
 
 all: ## the library, shared and static, and the command
 	@tools/need $(BASICS)
@@ -30,6 +31,7 @@ all: ## the library, shared and static, and the command
 # Everything: the tests and the peers of the benchmark too.
 programs:
 	@tools/need $(BASICS) $(PROVERS)
+	@tools/need --optional $(LOOPS)
 	@$(CONFIGURE)
 	@$(COMPILE)
 
@@ -48,6 +50,9 @@ check-musl check-musl-static check-aarch64: check-%: ## the tests on another C l
 
 check-kill: programs ## the full kill sweep: killed at every instruction boundary
 	@$(RUN) -R '^kill/' -L full
+
+check-torture: programs ## the long runs of pipes: 5 GiB through one, many writers, random plays
+	@$(RUN) -R '^pipe/' -L full
 
 check-fuzz: programs ## fuzz for a while
 	@$(RUN) -R '^fuzz/'
