@@ -124,7 +124,11 @@ bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c, int64_
 		uint32_t tid = load_acquire_u32(&c->goers[i]);
 		if (tid == 0)
 			continue;
-		if (waited_ns < TAKE_PATIENCE_NS || !phi_tid_dead(tid))
+		if (waited_ns < TAKE_PATIENCE_NS)
+			return true;
+		if (tid == phi_self()->tid)
+			continue; // this thread's, below a handler's on the stack: it comes later in any case
+		if (!phi_tid_dead(tid))
 			return true;
 		cas_acq_rel_u32(&c->goers[i], tid, 0);
 	}

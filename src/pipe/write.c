@@ -309,11 +309,9 @@ struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e)
 
 static void note_writer(struct pipe_control *c)
 {
-	uint32_t cpu = phi_cpu();
 	if (load_relaxed_u32(&c->writers) == 0)
 		store_relaxed_u32(&c->writers, 1);
-	if (load_relaxed_u32(&c->tx_cpu) != cpu)
-		store_relaxed_u32(&c->tx_cpu, cpu);
+	note_cpu(c);
 }
 
 struct goer {
