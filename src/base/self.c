@@ -51,15 +51,16 @@ static void make_page(void)
 	store_release_ptr(&phi_fork_word, (uintptr_t)page); // FORK_WORD
 }
 
-// glibc registers a robust list for each thread at its start, musl at the first lock of a robust
-// mutex. The thread keeps whatever was registered: replacing it would disarm the program's own robust
-// mutexes.
+// glibc registers a robust list for each thread at its start, musl at the first lock of a robust mutex that
+// processes share. The thread keeps whatever was registered: replacing it would disarm the program's own
+// robust mutexes.
 static void make_libc_register(void)
 {
 	pthread_mutexattr_t attr;
 	pthread_mutex_t m;
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED); // else musl needs no list
 	if (pthread_mutex_init(&m, &attr) == 0) {
 		if (pthread_mutex_lock(&m) == 0)
 			pthread_mutex_unlock(&m);
