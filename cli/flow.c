@@ -43,7 +43,6 @@ void flow_begin(struct flow *flow)
 	knock_install(flow->limited ? flow->seconds : -1);
 }
 
-// Without being asked, only where nothing else is on the terminal.
 // Nothing of a command that moves bytes goes through stdin or stdout: the ring may have them.
 static void without_stdio(int fd)
 {
@@ -56,6 +55,7 @@ void flow_open(struct flow *flow, int from, int to)
 {
 	without_stdio(from);
 	without_stdio(to);
+	// Without being asked, only where nothing else is on the terminal.
 	meter_begin(&flow->meter, isatty(from) != 1 && isatty(to) != 1, flow->show_totals);
 	knock_moved();
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 // ---- the robust list ----
 
@@ -26,6 +27,18 @@ static uintptr_t node_of(const struct pipe *p, const struct phi_self *s)
 #define BACK(node) AT((node) - sizeof(uintptr_t))
 #define PLAIN(node) ((node) & ~(uintptr_t)1) // the mark of priority-inheriting mutexes off
 
+// musl walks the list itself when a thread ends, and marks every entry as if it were one of its own
+// mutexes, held or not: there the list is left alone where threads may end.
+static bool may_enlist(void)
+{
+#ifdef __GLIBC__
+	return true;
+#else
+	struct stat st;
+	return stat("/proc/self/task", &st) == 0 && st.st_nlink == 3;
+#endif
+}
+
 // As the C library links its own mutexes: it walks and changes this list as well.
 static bool enlist(struct pipe *p)
 {
@@ -36,7 +49,7 @@ static bool enlist(struct pipe *p)
 	// being taken, since it is unlinked by putting back what it found.
 	if ((load_relaxed_u32(&p->enlisted_by) != 0 &&
 	     !phi_tid_dead(load_relaxed_u32(&p->enlisted_by))) ||
-	    !s->registered || s->robust->pending != 0)
+	    !s->registered || s->robust->pending != 0 || !may_enlist())
 		return false;
 	uintptr_t node = node_of(p, s);
 	if (node == 0)

@@ -61,6 +61,8 @@ struct pipe {
 	uint32_t reads, writes;             // counts for what is done now and then
 	uint64_t idle_head;                 // as a writer saw it at idle_since_ns
 	int64_t idle_since_ns;
+	uint32_t awaited; // thread that is waited for, as it holds a place in the ring
+	int64_t awaited_since_ns;
 	int64_t slow_read_ns; // when this process last read while writers slept
 	struct phi_region region;
 	uint8_t *alias; // the control page once more, and a private page behind it
@@ -294,7 +296,7 @@ static inline void phi_pipe_inside(struct pipe *p)
 }
 
 // Wait for a thread that holds a place in the ring (`word` names it) to let go or die. 0, -EINTR.
-int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word);
+int phi_pipe_wait_holder(struct pipe *p, uint32_t *word);
 // Whether the descriptor is O_NONBLOCK now.
 bool phi_pipe_nonblock(int fd);
 size_t phi_pipe_kernel_bytes(int fd);

@@ -23,6 +23,7 @@
 #define IDLE_LOOK_EVERY 64
 #define ATTACH_AT_WRITES 64
 #define HOLDER_SLICE_NS 20000000
+#define HOLDER_PATIENCE_NS 2000000000
 
 enum outcome { DONE, NO_LEASE, NO_ROOM, RESERVED };
 
@@ -253,8 +254,24 @@ int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun)
 	return sleep_for_room(e->p, e->handle.fd, need, begun);
 }
 
+// Whether who holds a place in the ring does not live, or cannot have the ring; of whom neither can be
+// told, that he keeps it too long.
+static bool holder_is_gone(struct pipe *p, uint32_t tid)
+{
+	int64_t now = phi_now_ns();
+	if (load_relaxed_u32(&p->awaited) != tid) {
+		store_relaxed_u32(&p->awaited, tid);
+		phi_pipe_set_time(&p->awaited_since_ns, now);
+	}
+	if (phi_tid_dead(tid))
+		return true;
+	int user = phi_pipe_is_user(p, tid);
+	return user == 0 ||
+	       (user < 0 && now - phi_pipe_time(&p->awaited_since_ns) > HOLDER_PATIENCE_NS);
+}
+
 // How long it takes is the other's matter; that it lives is asked for.
-int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word)
+int phi_pipe_wait_holder(struct pipe *p, uint32_t *word)
 {
 	uint32_t held = load_relaxed_u32(word);
 	uint32_t tid = held & ~PIPE_AWAITED;
@@ -266,8 +283,7 @@ int phi_pipe_wait_holder(const struct pipe *p, uint32_t *word)
 	int r = phi_futex_wait(word, held, HOLDER_SLICE_NS);
 	if (r == -EINTR)
 		return r;
-	bool gone = r == -ETIMEDOUT && (phi_tid_dead(tid) || phi_pipe_is_user(p, tid) <= 0);
-	if (gone && cas_acq_rel_u32(word, held, 0))
+	if (r == -ETIMEDOUT && holder_is_gone(p, tid) && cas_acq_rel_u32(word, held, 0))
 		phi_futex_wake(word, INT_MAX);
 	pthread_testcancel();
 	return 0;

@@ -117,7 +117,7 @@ static void do_commit(struct victim *v, unsigned us)
 		return;
 	begins(v, "commit");
 	const int r = ph_mq_clockcommit(v->q, &v->reserved, VICTIM_SIZE, 7, CLOCK_MONOTONIC, &until);
-	ended(v, r, ERRORS(EAGAIN, ETIMEDOUT, ESTALE));
+	ended(v, r, ERRORS(EAGAIN, ETIMEDOUT, ESTALE, EMSGSIZE));
 	v->has_reserved = r < 0 && (errno == EAGAIN || errno == ETIMEDOUT);
 }
 
