@@ -13,9 +13,11 @@
 #include "runner.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +130,13 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
+static double now_s(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
 // The ring of a pipe whose last user was killed: nobody has it mapped, and the next use of the library
 // removes it.
 static bool is_left_ring(const char *dir, const char *name)
@@ -138,9 +147,16 @@ static bool is_left_ring(const char *dir, const char *name)
 		return false;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	bool unused = fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0;
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return errno == ENOENT;
+	// Who has just been killed lets go of his memory a moment after he is gone.
+	bool unused = false;
+	for (double until = now_s() + 2; !unused && now_s() < until;) {
+		unused = fcntl(fd, F_OFD_SETLK, &whole) == 0;
+		if (!unused)
+			sched_yield();
+	}
+	close(fd);
 	return unused;
 }
 
@@ -167,13 +183,6 @@ static int timeout_s(void)
 {
 	const char *value = getenv("TEST_TIMEOUT_S");
 	return value && atoi(value) > 0 ? atoi(value) : TIMEOUT_S;
-}
-
-static double now_s(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
 // Wait for the child, at most until the deadline. SIGCHLD is blocked, so that none is missed between
