@@ -8,9 +8,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define PHI_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PHI_TSAN 1
+#endif
+#endif
+
 static inline void phi_close(int fd)
 {
-#if defined(__SANITIZE_THREAD__) // which must see every close
+#ifdef PHI_TSAN // which must see every close
 	close(fd);
 #else
 	syscall(SYS_close, fd);

@@ -43,16 +43,17 @@ static bool may_enlist(void)
 static bool enlist(struct pipe *p)
 {
 	struct phi_self *s = phi_self();
-	if (load_relaxed_u32(&p->enlisted_by) == s->tid)
+	uint32_t by = load_acquire_u32(&p->enlisted_by); // PIPE_NODE
+	if (by == s->tid)
 		return true;
 	// Another thread's list may hold the node still; and nothing is linked before a lock that is
 	// being taken, since it is unlinked by putting back what it found.
-	if ((load_relaxed_u32(&p->enlisted_by) != 0 &&
-	     !phi_tid_dead(load_relaxed_u32(&p->enlisted_by))) ||
-	    !s->registered || s->robust->pending != 0 || !may_enlist())
+	if ((by != 0 && !phi_tid_dead(by)) || !s->registered || s->robust->pending != 0 ||
+	    !may_enlist())
 		return false;
 	uintptr_t node = node_of(p, s);
-	if (node == 0)
+	// One thread's only: two that link the node at once would mix their lists up.
+	if (node == 0 || !cas_acq_rel_u32(&p->enlisted_by, by, s->tid)) // PIPE_NODE
 		return false;
 	uintptr_t head = (uintptr_t)s->robust;
 	uintptr_t first = s->robust->list;
@@ -62,7 +63,6 @@ static bool enlist(struct pipe *p)
 	if (PLAIN(first) != head)
 		BACK(PLAIN(first)) = node;
 	store_relaxed_ptr(&s->robust->list, node);
-	store_relaxed_u32(&p->enlisted_by, s->tid);
 	return true;
 }
 
@@ -78,7 +78,7 @@ void phi_pipe_delist(struct pipe *p)
 	compiler_barrier();
 	if (PLAIN(next) != (uintptr_t)s->robust)
 		BACK(PLAIN(next)) = before;
-	store_relaxed_u32(&p->enlisted_by, 0);
+	store_release_u32(&p->enlisted_by, 0); // PIPE_NODE
 }
 
 // ---- the end of a lease ----

@@ -4,6 +4,8 @@
 #ifndef PHI_POSIX_SYSCALL_H
 #define PHI_POSIX_SYSCALL_H
 
+#include "base/descriptor.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -17,14 +19,6 @@ static inline int64_t phi_result(int64_t r)
 	errno = (int)-r;
 	return -1;
 }
-
-#if defined(__SANITIZE_THREAD__)
-#define PHI_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define PHI_TSAN 1
-#endif
-#endif
 
 #ifdef PHI_TSAN
 #define PHI_CLOSE(fd) close(fd)
