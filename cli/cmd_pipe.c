@@ -2,6 +2,7 @@
 //
 // cmd_pipe.c - posthaste pipe: runs programs one into the other, as the shell's | does, with what the
 // shell has not: the size of the pipes and a meter. pipe_line.c starts and ends the processes.
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -67,8 +68,10 @@ static int run(int argc, char **argv)
 		if ((status = take_option(opt, &wish)) != 0)
 			return status;
 	}
-	if (!cut(&line, wish.separator, argc - optind, argv + optind))
+	if (!cut(&line, wish.separator, argc - optind, argv + optind)) {
+		free(line.station);
 		return cli_usage_error("two programs are needed, with %s between them", wish.separator);
+	}
 	line.size = (int)wish.size;
 	line.meter = wish.meter;
 	line.pipefail = wish.pipefail;

@@ -198,10 +198,10 @@ static bool others_sleep(const struct pipe *p, struct pipe_control *c, uint32_t 
 	return false;
 }
 
-static uint32_t size_wanted(int fd, uint32_t asked)
+// As large as the kernel's pipe is now: what stands there must fit, or it is cut in the middle of a record.
+static uint32_t size_wanted(int fd)
 {
-	bool told = asked >= PIPE_SIZE_MIN && asked <= INT32_MAX;
-	int bytes = told ? (int)asked : fcntl(fd, F_GETPIPE_SZ);
+	int bytes = fcntl(fd, F_GETPIPE_SZ);
 	if (bytes < PIPE_SIZE_MIN)
 		return 0;
 	uint32_t size = PIPE_SIZE_MIN;
@@ -268,7 +268,7 @@ int phi_pipe_prepare(struct pipe_end *e)
 	if (!phi_pipe_leads_to(e->p, e->handle.fd))
 		return -EBADF;
 	struct pipe_control *c = phi_pipe_control(e->p);
-	uint32_t size = size_wanted(e->handle.fd, load_relaxed_u32(&c->asked_size));
+	uint32_t size = size_wanted(e->handle.fd);
 	if (size == 0)
 		return -EINVAL;
 	if (load_relaxed_u32(&c->size) == size)
