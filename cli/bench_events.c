@@ -44,6 +44,13 @@ static void attach_all(struct loop *l, struct bench_team *team, struct bench_loa
 	}
 }
 
+static void detach_all(struct loop *l)
+{
+	free(l->buf);
+	free(l->next);
+	free(l->actor);
+}
+
 static void sender(struct bench_team *team, struct bench_load *load)
 {
 	struct loop l;
@@ -52,6 +59,7 @@ static void sender(struct bench_team *team, struct bench_load *load)
 	for (uint64_t seq = 1; seq <= load->count; seq++)
 		bench_send_one(&l.actor[seq % l.n], seq, 0, 0);
 	bench_stop(team);
+	detach_all(&l);
 }
 
 static void watch_all(struct loop *l)
@@ -99,6 +107,7 @@ static void receiver(struct bench_team *team, struct bench_load *load)
 	}
 	bench_stop(team);
 	team->worker[team->index].ops = load->count;
+	detach_all(&l);
 }
 
 void bench_events_worker(struct bench_team *team, void *arg)

@@ -163,6 +163,20 @@ static int make_place(struct pipe_end *e, struct pipe_loan *loan, size_t bytes)
 	return loan->place == NULL ? -ENOMEM : 1;
 }
 
+static void give_back(struct pipe_control *c)
+{
+	if (exchange_acq_rel_u32(&c->reserved, 0) & PIPE_AWAITED)
+		phi_futex_wake(&c->reserved, INT_MAX);
+}
+
+// There is no memory to remember it by.
+static void undo(struct pipe *p, struct pipe_loan *loan)
+{
+	if (loan->place == NULL)
+		give_back(phi_pipe_control(p));
+	free(loan->place);
+}
+
 ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], int *count)
 {
 	struct pipe_loan loan = {.looks = false};
@@ -175,8 +189,11 @@ ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], 
 		struct pipe_control *c = phi_pipe_ring_to_write(e);
 		r = c == NULL ? make_place(e, &loan, bytes) : reserve_in_ring(e, c, bytes, &loan);
 	}
-	if (r == 1)
+	if (r == 1) {
 		r = note(e->p, &loan);
+		if (r < 0)
+			undo(e->p, &loan);
+	}
 	if (r < 0)
 		return r;
 	if (loan.place != NULL) {
@@ -186,12 +203,6 @@ ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], 
 		*count = phi_pipe_pieces(e->p, loan.at, loan.size, loan.bytes, iov);
 	}
 	return (ssize_t)loan.bytes;
-}
-
-static void give_back(struct pipe_control *c)
-{
-	if (exchange_acq_rel_u32(&c->reserved, 0) & PIPE_AWAITED)
-		phi_futex_wake(&c->reserved, INT_MAX);
 }
 
 // 1 published; 0 there is no lease any more; -ESTALE somebody took us for dead.

@@ -23,8 +23,6 @@
 #define SYS_close_range 436
 #endif
 
-extern char **environ;
-
 int32_t phi_process_hooks; // referred to by the facade, so that a static program gets this file
 
 __attribute__((destructor)) static void at_exit(void)
@@ -85,8 +83,10 @@ PUBLIC int dup2(int fd, int to)
 	return dup3(fd, to, 0);
 }
 
-int close_range(unsigned first, unsigned last, int flags); // which musl does not declare
+#ifndef __GLIBC__ // musl does not declare them
+int close_range(unsigned first, unsigned last, int flags);
 void closefrom(int first);
+#endif
 
 static void release_range(unsigned first, unsigned last)
 {
