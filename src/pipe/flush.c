@@ -185,7 +185,7 @@ int phi_pipe_open_both(int fd)
 
 // The ring's bytes into the kernel's pipe, before what stands there. While it lasts the lease reads as
 // that of a dead: nobody uses it, everybody comes for the locks to take it away, and if we die so it is.
-static void flush(struct pipe_both *b)
+static void flush(struct pipe_both *b, bool strangers)
 {
 	struct pipe_control *c = b->c;
 	uint32_t size = phi_pipe_size(c);
@@ -204,7 +204,7 @@ static void flush(struct pipe_both *b)
 		phi_ring(&c->room_event, INT_MAX);
 	fence_seq_cst();
 	if (!phi_pipe_drain_until_quiet(b, FLUSH_PATIENCE_NS)) {
-		if (!(load_relaxed_u32(&c->flags) & PIPE_FOREIGN)) // who fills what we empty
+		if (!strangers) // who fill what we empty
 			pour_before_rest(b, size);
 	} else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
 		pour(b, load_relaxed_u64(&c->head), load_relaxed_u64(&c->tail), (struct rest){NULL, 0, 0});
@@ -227,9 +227,10 @@ int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving)
 	int r = phi_pipe_lock_both(&b, p, fd, leaving);
 	if (r < 0)
 		return r;
+	bool strangers = (load_relaxed_u32(&b.c->flags) & PIPE_FOREIGN) != 0; // before who now comes
 	phi_pipe_raise_flags(b.c, flags);
 	if (vacant(&b.c->held) && vacant(&b.c->reserved))
-		flush(&b);
+		flush(&b, strangers);
 	phi_pipe_end_lease(&b);
 	phi_pipe_unlock_both(&b);
 	return 0;

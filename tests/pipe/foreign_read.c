@@ -197,6 +197,41 @@ TEST(program_reads_the_rest_that_has_filled_the_pipe_meanwhile)
 	}
 }
 
+// Looking fetches what stands in the kernel's pipe; what is written then stands there behind it.
+static uint64_t fill_both(struct ends e)
+{
+	const uint64_t each = (uint64_t)CHECK_OK(fcntl(e.w, F_GETPIPE_SZ));
+	struct iovec iov[2];
+	char page[4096];
+	int count;
+
+	for (uint64_t at = 0; at < 2 * each; at += sizeof(page)) {
+		pattern_fill(page, at, sizeof(page));
+		CHECK_EQ(write(e.w, page, sizeof(page)), sizeof(page));
+		if (at + sizeof(page) == each) {
+			CHECK_EQ(ph_pipe_peek(e.r, iov, &count), each);
+			CHECK_OK(ph_pipe_consume(e.r, 0));
+		}
+	}
+	return 2 * each;
+}
+
+TEST(program_reads_a_full_ring_and_the_full_pipe_behind_it)
+{
+	static starter *const starters[] = {by_fork_and_exec, by_vfork_and_exec, by_posix_spawn,
+	                                    by_inheritance};
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct ends e = make_pipe();
+		char *const argv[] = {(char *)program("stranger"), "match", "0",
+		                      text_of("%llu", (long long)fill_both(e)), NULL};
+		CHECK_OK(close(e.w));
+		pid_t pid = starters[i](e.r, argv);
+		CHECK_OK(close(e.r));
+		test_join(pid);
+	}
+}
+
 // What was written before the program starts, and by somebody who is gone by then.
 TEST(program_reads_the_rest_that_a_finished_writer_left)
 {
