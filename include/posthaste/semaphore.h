@@ -175,7 +175,7 @@ struct ph_sem_info {
 	int64_t created_s; // CLOCK_REALTIME, seconds
 	size_t held_count, waiter_count;
 	struct ph_sem_holder held[PH_SEM_HOLDERS_MAX];
-	struct ph_sem_waiter waiter[64]; // who sleeps there
+	struct ph_sem_waiter waiter[32]; // who sleeps there
 };
 
 // Look at the semaphore NAME from outside, without a trace; read permission is enough. Fills *info. The parts

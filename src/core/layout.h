@@ -16,6 +16,7 @@
 enum phi_kind {
 	PHI_KIND_MQ = 1,
 	PHI_KIND_PIPE = 2,
+	PHI_KIND_SEM = 3,
 };
 
 //   0        8        16       24       32       40       48       56
