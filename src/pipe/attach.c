@@ -31,12 +31,17 @@
 #define SWEEP_EVERY 64
 #define ENDING_NS 2000000
 
+void phi_pipe_file(bool is_fifo, uint64_t device, uint64_t inode, char file[PIPE_FILE_SIZE])
+{
+	if (is_fifo)
+		snprintf(file, PIPE_FILE_SIZE, "fifo.%" PRIx64 ".%" PRIu64, device, inode);
+	else
+		snprintf(file, PIPE_FILE_SIZE, "pipe.%" PRIu64, inode);
+}
+
 static void file_of(const struct pipe *p, char file[PIPE_FILE_SIZE])
 {
-	if (p->is_fifo)
-		snprintf(file, PIPE_FILE_SIZE, "fifo.%" PRIx64 ".%" PRIu64, p->device, p->inode);
-	else
-		snprintf(file, PIPE_FILE_SIZE, "pipe.%" PRIu64, p->inode);
+	phi_pipe_file(p->is_fifo, p->device, p->inode, file);
 }
 
 static bool is_named(int fd, int dir, const char *file)

@@ -5,6 +5,7 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,7 @@ static long read_through_own(int fd, const struct iovec *iov, int count)
 		return -1;
 	long r = syscall(SYS_readv, own, iov, count);
 	int e = errno;
-	syscall(SYS_close, own);
+	phi_close(own);
 	errno = e;
 	return r;
 }

@@ -368,19 +368,23 @@ static void leave_with(int fd)
 		store_relaxed_u32(&c->seal_wanted, 1);
 }
 
-static bool even_closing;
-
-static void leave_if_open(int fd)
+static void leave_if_open(int fd, bool all)
 {
 	int flags = fcntl(fd, F_GETFD);
-	if (flags >= 0 && (even_closing || !(flags & FD_CLOEXEC)))
+	if (flags >= 0 && (all || !(flags & FD_CLOEXEC)))
 		leave_with(fd);
 }
 
-static void leave_end(struct phi_handle *h)
+static void leave_open_end(struct phi_handle *h)
 {
 	if (h->kind == PHI_KIND_PIPE && h->fd > STDERR_FILENO)
-		leave_if_open(h->fd);
+		leave_if_open(h->fd, false);
+}
+
+static void leave_any_end(struct phi_handle *h)
+{
+	if (h->kind == PHI_KIND_PIPE && h->fd > STDERR_FILENO)
+		leave_if_open(h->fd, true);
 }
 
 // The standard descriptors whatever the table says: a vfork child has put there what it likes.
@@ -388,10 +392,9 @@ void phi_pipe_leaving(bool all)
 {
 	if (first_pipe() == NULL)
 		return;
-	even_closing = all;
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		leave_if_open(fd);
-	phi_handle_each(leave_end);
+		leave_if_open(fd, all);
+	phi_handle_each(all ? leave_any_end : leave_open_end);
 }
 
 static void return_lease(struct phi_handle *h)

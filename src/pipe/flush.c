@@ -4,6 +4,7 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -209,7 +210,7 @@ static void flush(struct pipe_both *b, bool strangers)
 	} else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
 		pour(b, load_relaxed_u64(&c->head), load_relaxed_u64(&c->tail), (struct rest){NULL, 0, 0});
 	b->fd = end;
-	syscall(SYS_close, both);
+	phi_close(both);
 }
 
 // Whether nobody living holds a place in the ring.

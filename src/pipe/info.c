@@ -9,7 +9,6 @@
 #include "posthaste/pipe.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,11 +91,10 @@ int phi_pipe_info_of(int fd, struct ph_pipe_info *info)
 	struct stat st;
 	if (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode))
 		return -EBADF;
-	snprintf(file, sizeof file, "pipe.%" PRIu64, (uint64_t)st.st_ino);
+	phi_pipe_file(false, st.st_dev, st.st_ino, file);
 	int r = phi_pipe_info(file, info);
 	if (r == 0 && info->device == st.st_dev)
 		return 0;
-	snprintf(file, sizeof file, "fifo.%" PRIx64 ".%" PRIu64, (uint64_t)st.st_dev,
-	         (uint64_t)st.st_ino);
+	phi_pipe_file(true, st.st_dev, st.st_ino, file);
 	return phi_pipe_info(file, info);
 }

@@ -114,12 +114,8 @@ void phi_pipe_seal(struct pipe *p, uint32_t flags)
 {
 	struct pipe_control *c = phi_pipe_control(p);
 	struct phi_hold w;
-	phi_enter(&w);
-	int r = phi_pipe_lock(p, &w, &c->write);
-	if (r < 0 && r != -EOWNERDEAD) {
-		phi_leave(&w);
+	if (phi_pipe_lock_write(p, &w) < 0)
 		return;
-	}
 	phi_pipe_raise_flags(c, flags);
 	if (phi_pipe_leased(load_relaxed_u32(&c->lease)))
 		end_lease(&w, c);
@@ -132,12 +128,8 @@ void phi_pipe_meet_stranger(struct pipe *p, int fd)
 {
 	struct pipe_control *c = phi_pipe_control(p);
 	struct phi_hold w;
-	phi_enter(&w);
-	int r = phi_pipe_lock(p, &w, &c->write);
-	if (r < 0 && r != -EOWNERDEAD) {
-		phi_leave(&w);
+	if (phi_pipe_lock_write(p, &w) < 0)
 		return;
-	}
 	bool mine = phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == w.self->tid;
 	if (mine && phi_pipe_kernel_bytes(fd) > 0) {
 		if (load_relaxed_u32(&c->seal_wanted) == 0) {

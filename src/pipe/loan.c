@@ -117,12 +117,9 @@ static int reserve_in_ring(struct pipe_end *e, struct pipe_control *c, size_t by
                            struct pipe_loan *loan)
 {
 	struct phi_hold h;
-	phi_enter(&h);
-	int r = phi_pipe_lock(e->p, &h, &c->write);
-	if (r < 0 && r != -EOWNERDEAD) {
-		phi_leave(&h);
+	int r = phi_pipe_lock_write(e->p, &h);
+	if (r < 0)
 		return r;
-	}
 	enum outcome o = reserve_here(c, h.self->tid, bytes, loan);
 	phi_lock_drop(&h, &c->write);
 	phi_leave(&h);
@@ -140,22 +137,9 @@ static int reserve_in_ring(struct pipe_end *e, struct pipe_control *c, size_t by
 	return 0;
 }
 
-// The kernel's pipe has room, as far as can be told before the write: 0, -EAGAIN, -EINTR.
-static int await_room(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-	struct timespec now = {0, 0};
-	bool nonblock = phi_pipe_nonblock(fd);
-	int type;
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	long r = syscall(SYS_ppoll, &pfd, 1, nonblock ? &now : NULL, NULL, 8);
-	pthread_setcanceltype(type, NULL);
-	return r < 0 ? -errno : r == 0 ? -EAGAIN : 0;
-}
-
 static int make_place(struct pipe_end *e, struct pipe_loan *loan, size_t bytes)
 {
-	int r = await_room(e->handle.fd);
+	int r = phi_pipe_await_room(e->handle.fd); // as far as can be told before the write
 	if (r < 0)
 		return r;
 	loan->bytes = bytes;
@@ -209,12 +193,9 @@ ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], 
 static int publish(struct pipe *p, struct pipe_control *c, const struct pipe_loan *l, size_t bytes)
 {
 	struct phi_hold h;
-	phi_enter(&h);
-	int r = phi_pipe_lock(p, &h, &c->write);
-	if (r < 0 && r != -EOWNERDEAD) {
-		phi_leave(&h);
+	int r = phi_pipe_lock_write(p, &h);
+	if (r < 0)
 		return r;
-	}
 	r = phi_pipe_holder(&c->reserved) != l->tid ? -ESTALE : 0;
 	if (r == 0 && phi_pipe_leased(load_acquire_u32(&c->lease))) {
 		store_release_u64(&c->tail, l->at + bytes); // PIPE_TAIL
@@ -240,18 +221,18 @@ static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, siz
 	struct pipe_control *c = phi_pipe_control(e->p);
 	ssize_t r = bytes == 0 ? 0 : publish(e->p, c, l, bytes);
 	void *copy = NULL;
-	if (r == 0 && bytes > 0)
+	if (r == 0 && bytes > 0) {
 		copy = copy_out(e->p, l, bytes);
+		r = copy == NULL ? -ENOMEM : 0;
+	}
 	// Readers cannot use the ring while we have room reserved there: first let go, then write.
 	if (phi_pipe_holder(&c->reserved) == l->tid)
 		give_back(c);
-	if (copy != NULL) {
+	if (r == 0 && bytes > 0) {
 		struct iovec iov = {copy, bytes};
 		r = phi_pipe_write(e, &iov, 1, load_relaxed_u32(&e->nosigpipe) != 0);
-		free(copy);
-	} else if (r == 0 && bytes > 0) {
-		r = -ENOMEM;
 	}
+	free(copy);
 	return r == 1 ? (ssize_t)bytes : r;
 }
 
@@ -378,6 +359,12 @@ ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count)
 	return (ssize_t)loan.bytes;
 }
 
+static void let_others_hold(struct pipe_control *c)
+{
+	if (exchange_acq_rel_u32(&c->held, 0) & PIPE_AWAITED)
+		phi_futex_wake(&c->held, INT_MAX);
+}
+
 // Under R.
 static int take_held(struct pipe *p, uint32_t size, uint32_t tid, size_t bytes)
 {
@@ -387,8 +374,7 @@ static int take_held(struct pipe *p, uint32_t size, uint32_t tid, size_t bytes)
 	uint64_t head = load_relaxed_u64(&c->head) + bytes;
 	if (phi_pipe_publish_head(p, head, size))
 		phi_futex_wake(&c->room_event, INT_MAX);
-	if (exchange_acq_rel_u32(&c->held, 0) & PIPE_AWAITED)
-		phi_futex_wake(&c->held, INT_MAX);
+	let_others_hold(c);
 	return 0;
 }
 

@@ -66,7 +66,7 @@ int phi_pipe_is_user(const struct pipe *p, uint32_t tid)
 }
 
 // Who is stopped with a lock is waited for. A word that names a stranger was scribbled.
-int phi_pipe_lock(const struct pipe *p, struct phi_hold *h, struct phi_lock *lock)
+static int take(const struct pipe *p, struct phi_hold *h, struct phi_lock *lock)
 {
 	for (int rounds = 1;; rounds++) {
 		int r = phi_lock_take(h, lock, LOCK_PATIENCE_NS);
@@ -84,7 +84,7 @@ int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h)
 {
 	struct pipe_control *c = phi_pipe_control(p);
 	phi_enter(h);
-	int r = phi_pipe_lock(p, h, &c->read);
+	int r = take(p, h, &c->read);
 	if (__builtin_expect(r < 0 && r != -EOWNERDEAD, 0)) {
 		phi_leave(h);
 		return r;
@@ -96,6 +96,16 @@ int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h)
 	phi_leave(h);
 	r = phi_pipe_clear_dead(p, fd);
 	return r < 0 ? r : phi_pipe_lock_read(p, fd, h);
+}
+
+int phi_pipe_lock_write(const struct pipe *p, struct phi_hold *h)
+{
+	phi_enter(h);
+	int r = take(p, h, &phi_pipe_control(p)->write);
+	if (__builtin_expect(r == 0 || r == -EOWNERDEAD, 1))
+		return 0; // what the dead had not published was not written
+	phi_leave(h);
+	return r;
 }
 
 bool phi_pipe_in_vfork(void)
@@ -125,14 +135,14 @@ int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving
 	phi_enter(&b->w);
 	if (leaving)
 		be_yourself(b);
-	int r = phi_pipe_lock(p, &b->r, &b->c->read);
+	int r = take(p, &b->r, &b->c->read);
 	if (r < 0 && r != -EOWNERDEAD) {
 		phi_leave(&b->r);
 		return r;
 	}
 	// The read lock on the list, `pending` free for the other.
 	phi_lock_to_duty(&b->r, &b->c->read, &b->c->lease);
-	r = phi_pipe_lock(p, &b->w, &b->c->write);
+	r = take(p, &b->w, &b->c->write);
 	if (r < 0 && r != -EOWNERDEAD) {
 		phi_lock_drop(&b->r, &b->c->read);
 		phi_leave(&b->r);

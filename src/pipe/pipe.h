@@ -33,6 +33,8 @@
 #define FAMILY_LEFT_READING 8 // the end to read from went with an exec
 #define FAMILY_LEFT_WRITING 16
 #define FAMILY_EXPORTED 32
+// Why there is no lease any more, whatever ring there is.
+#define FAMILY_NO_LEASE (FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED)
 
 #define PIPE_FILE_SIZE 64
 
@@ -112,10 +114,11 @@ static inline struct pipe_control *phi_pipe_control(const struct pipe *p)
 	return (struct pipe_control *)load_acquire_ptr(&p->control); // PIPE_ATTACHED
 }
 
-// Whether a lease names a living thread.
+// In the lease, beside the thread (layout.h).
 #define LEASE_WAITERS 0x80000000U
 #define LEASE_DIED 0x40000000U
 
+// Whether it names a living thread.
 static inline bool phi_pipe_leased(uint32_t lease)
 {
 	uint32_t tid = lease & ~LEASE_WAITERS;
@@ -156,34 +159,35 @@ static inline uint32_t phi_pipe_holder(const uint32_t *word)
 	return load_relaxed_u32(word) & ~PIPE_AWAITED;
 }
 
-static inline bool phi_pipe_damaged(const struct pipe *p)
-{
-	return __builtin_expect(load_relaxed_u32(&p->region.damaged) != 0, 0);
-}
-
 // ---- attach.c ----
 
+// The name of the ring's file in the namespace directory.
+void phi_pipe_file(bool is_fifo, uint64_t device, uint64_t inode, char file[PIPE_FILE_SIZE]);
 // Map the pipe's ring, made if need be: 0; or -errno, and then this process uses the kernel's pipe.
 int phi_pipe_attach(struct pipe *p);
 // The ring, attached if a relative has made one; NULL if there is none.
 struct pipe_control *phi_pipe_ring_known(struct pipe *p);
-// Nothing is to be reached through the ring any more. Under no lock.
+// A call uses the kernel's pipe without a ring: true if it may, else attach first. `counter` is p->unknown
+// or p->unknown_reads; it ends with phi_pipe_end_unknown(counter).
+bool phi_pipe_begin_unknown(struct pipe *p, uint32_t *counter);
+void phi_pipe_end_unknown(void *counter);
+// Reserve memory for `size` bytes of the ring.
+int phi_pipe_reserve_memory(struct pipe *p, uint32_t size);
+// Nothing is to be reached through the ring any more.
 void phi_pipe_poison(struct pipe *p);
-// Nobody in this process has the pipe any more; `fd` is the last end, about to be closed, or -1.
-void phi_pipe_detach(struct pipe *p, int fd);
 // The process ends: private zeros take the ring's place, so that its other threads may go on to their end,
 // and the file is removed if nobody else has it mapped.
 void phi_pipe_vanish(struct pipe *p);
+// Nobody in this process has the pipe any more; `fd` is the last end, about to be closed, or -1.
+void phi_pipe_detach(struct pipe *p, int fd);
 // Around what must not be interrupted by a handler that does the same.
 void phi_pipe_lock_out_signals(sigset_t *before);
 void phi_pipe_let_signals_in(const sigset_t *before);
-// Reserve memory for `size` bytes of the ring.
-int phi_pipe_reserve_memory(struct pipe *p, uint32_t size);
 // Remove what nobody has mapped from the namespace directory `dir`; how many files.
 int phi_pipe_sweep(int dir);
 void phi_pipe_sweep_again(void);
 
-// ---- lease.c ----
+// ---- locks.c ----
 
 // R and W together, with the call's hold on each.
 struct pipe_both {
@@ -195,94 +199,114 @@ struct pipe_both {
 	uint32_t size; // of the ring, checked, while it is flushed
 };
 
-// One lock: as phi_lock_take, but -EAGAIN.
-int phi_pipe_lock(const struct pipe *p, struct phi_hold *h, struct phi_lock *lock);
-// Whether the thread can be one of the ring's users: 1, 0, -1 = it does not say.
-int phi_pipe_is_user(const struct pipe *p, uint32_t tid);
-// The read lock: 0, -EDEADLK. `fd` is any end.
+// R: 0, -EDEADLK. `fd` is any end. Ends with phi_lock_drop and phi_leave, as W does.
 int phi_pipe_lock_read(struct pipe *p, int fd, struct phi_hold *h);
+// W: 0, -EDEADLK.
+int phi_pipe_lock_write(const struct pipe *p, struct phi_hold *h);
 // Both; `leaving`: perhaps in a vfork child.
 int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving);
 void phi_pipe_unlock_both(struct pipe_both *b);
+// Whether the thread can be one of the ring's users: 1, 0, -1 = it does not say.
+int phi_pipe_is_user(const struct pipe *p, uint32_t tid);
+// Whether this is a vfork child: in its parent's memory, with descriptors of its own.
+bool phi_pipe_in_vfork(void);
+
+// ---- lease.c ----
 
 // How long a lease waits for writers on their way to the kernel's pipe: it can be taken another time.
 #define TAKE_PATIENCE_NS 50000
 
-// Under both locks: a lease ends, whoever has it.
-void phi_pipe_end_lease(struct pipe_both *b);
-// Under W.
-void phi_pipe_raise_flags(struct pipe_control *c, uint32_t flags);
-// Whether a writer of the library is on his way to the kernel's pipe, to somebody who has waited so long.
-bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c, int64_t waited_ns);
-// Under both locks, with a lease or a flush in progress: nobody sets out any more. Drain the kernel's pipe
-// until those who had set out are back: whether it is empty then, and stays so as far as the library goes.
-bool phi_pipe_drain_until_quiet(struct pipe_both *b, int64_t patience_ns);
-// The pipe behind `fd` once more, to read and write without waiting; or -1.
-int phi_pipe_open_both(int fd);
-// While waiting for them.
-void phi_pipe_let_others_run(int64_t waited_ns);
-// Under both locks: the kernel's pipe as large as it was before a flush, if its content allows.
-void phi_pipe_size_back(struct pipe_both *b);
+// Memory for a ring as large as the kernel's pipe: 0 or -errno.
+int phi_pipe_prepare(struct pipe_end *e);
 // Take the lease for this thread, with what stands in the kernel's pipe: 1 taken, 0 not, or -errno.
 int phi_pipe_take_lease(struct pipe_end *e);
 // For tests: the same whatever the spin policy says, attached if need be.
 int phi_pipe_force_lease(int fd);
-// Memory for a ring as large as the kernel's pipe: 0 or -errno.
-int phi_pipe_prepare(struct pipe_end *e);
-// After a flush that made the kernel's pipe larger: as it was, if its content allows.
-void phi_pipe_restore_size(struct pipe *p, int fd);
-// F_SETPIPE_SZ: bytes, or -errno.
-int phi_pipe_set_size(struct pipe *p, int fd, int bytes);
-// Without a lease, what stands in the kernel's pipe goes into the empty ring: 1 there is something, 0, -errno.
-int phi_pipe_fetch(struct pipe_end *e);
-// Under both locks: what stands in the kernel's pipe goes into the ring; whether all of it did.
-bool phi_pipe_drain(struct pipe_both *b);
-// Under R, without a lease, the ring being empty: go on reading in the kernel's pipe, without waiting.
-void phi_pipe_read_on(int fd, struct pipe_bytes *to);
 // This thread takes the lease over from another one: 0 or -errno.
 int phi_pipe_take_over(struct pipe *p, int fd);
+// Without a lease, what stands in the kernel's pipe goes into the empty ring: 1 there is something, 0, -errno.
+int phi_pipe_fetch(struct pipe_end *e);
 // The lease of this thread (with `anybody`, any) ends, if the ring is empty: 1; 0 it is not empty.
 int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody);
-// The lease ends, and the ring goes into the kernel's pipe behind `fd`, an end to read from; flags
-// (PIPE_POLLED ...) are set for good.
-int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving);
 // A writer ends the lease: the ring stays as it is.
 void phi_pipe_seal(struct pipe *p, uint32_t flags);
 // Bytes stand in the kernel's pipe beside this thread's lease: a stranger's, unless that has changed.
 void phi_pipe_meet_stranger(struct pipe *p, int fd);
 // A lease that names nobody living is taken away: 0 or -EDEADLK.
 int phi_pipe_clear_dead(struct pipe *p, int fd);
+// Under both locks: a lease ends, whoever has it.
+void phi_pipe_end_lease(struct pipe_both *b);
+// Under W: reasons to leave everything to the kernel.
+void phi_pipe_raise_flags(struct pipe_control *c, uint32_t flags);
+// Take the node off this thread's robust list, if it is there.
+void phi_pipe_delist(struct pipe *p);
+
+// ---- drain.c ----
+
+// Under R, without a lease, the ring being empty: go on reading in the kernel's pipe, without waiting.
+void phi_pipe_read_on(int fd, struct pipe_bytes *to);
+// Under both locks: what stands in the kernel's pipe goes into the ring; whether all of it did.
+bool phi_pipe_drain(struct pipe_both *b);
+// Under both locks, with a lease or a flush in progress: nobody sets out any more. Drain the kernel's pipe
+// until those who had set out are back: whether it is empty then, and stays so as far as the library goes.
+bool phi_pipe_drain_until_quiet(struct pipe_both *b, int64_t patience_ns);
 // A thread that is about to write to the kernel's pipe says so, and takes it back. NULL: there are too
 // many, they are counted.
 uint32_t *phi_pipe_go(struct pipe_control *c, uint32_t tid);
 void phi_pipe_be_back(struct pipe_control *c, uint32_t *slot);
-// Take the node off this thread's robust list, if it is there.
-void phi_pipe_delist(struct pipe *p);
+// Whether a writer of the library is on his way to the kernel's pipe, to somebody who has waited so long.
+bool phi_pipe_somebody_goes(const struct pipe *p, struct pipe_control *c, int64_t waited_ns);
+// While waiting for them.
+void phi_pipe_let_others_run(int64_t waited_ns);
 
-// ---- read.c, write.c: -errno or a count ----
+// ---- flush.c ----
 
-int phi_pipe_linger(struct pipe_end *e, struct pipe_control *c);
-bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c);
+// The lease ends, and the ring goes into the kernel's pipe behind `fd`, an end to read from; flags
+// (PIPE_POLLED ...) are set for good.
+int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving);
+// The pipe behind `fd` once more, to read and write without waiting; or -1.
+int phi_pipe_open_both(int fd);
+// After a flush that made the kernel's pipe larger: as it was, if its content allows. Under both locks, and
+// by itself.
+void phi_pipe_size_back(struct pipe_both *b);
+void phi_pipe_restore_size(struct pipe *p, int fd);
+// F_SETPIPE_SZ: bytes, or -errno.
+int phi_pipe_set_size(struct pipe *p, int fd, int bytes);
+
+// ---- read.c: -errno or a count ----
+
 ssize_t phi_pipe_read(struct pipe_end *e, const struct iovec *iov, int count);
-ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, bool nosigpipe);
-// The ring that a write goes to now, or NULL.
-struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e);
+// Under R: the ring's bytes up to `head` have been taken; whether writers must be woken, before R goes.
+bool phi_pipe_publish_head(struct pipe *p, uint64_t head, uint32_t size);
+// The ring is empty and the lease ours: wait a little. 0 = look again; -ENOMSG = no use, and there is no
+// lease any more.
+int phi_pipe_linger(struct pipe_end *e, struct pipe_control *c);
+// Whether a reader, back from the kernel's pipe, had better take the lease.
+bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c);
 // Register as asleep in the kernel's pipe (a slot, or NULL), and be awake again.
 uint32_t *phi_pipe_put_to_sleep(struct pipe_control *c, uint32_t tid);
 void phi_pipe_wake_up(void *slot);
-// Under R: the ring's bytes up to `head` have been taken; whether writers must be woken, before R goes.
-bool phi_pipe_publish_head(struct pipe *p, uint64_t head, uint32_t size);
+
+// ---- write.c: -errno or a count ----
+
+ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, bool nosigpipe);
+// The ring that a write goes to now, or NULL.
+struct pipe_control *phi_pipe_ring_to_write(struct pipe_end *e);
 // Into the kernel's pipe, with or without SIGPIPE.
 ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpipe);
 // Wait until the ring has room for `need` bytes, or there is no lease: 0, -EINTR, -EAGAIN, -EDEADLK. With
 // `begun`, part of the call is done, and a signal ends the wait whatever SA_RESTART says.
 int phi_pipe_wait_room(struct pipe_end *e, size_t need, bool begun);
+// Wait until the kernel's pipe has room, as far as can be told before the write: 0, -EAGAIN, -EINTR.
+int phi_pipe_await_room(int fd);
+// Wait for a thread that holds a place in the ring (`word` names it) to let go or die. 0, -EINTR.
+int phi_pipe_wait_holder(struct pipe *p, uint32_t *word);
 // Whether stdio may have the descriptor as well: then our bytes go the same way as its, by the kernel.
 bool phi_pipe_stdio_has(const struct pipe_end *e, bool reading);
-// A call uses the kernel's pipe without a ring: true if it may, else attach first. `counter` is p->unknown
-// or p->unknown_reads; it ends with phi_pipe_end_unknown(counter).
-bool phi_pipe_begin_unknown(struct pipe *p, uint32_t *counter);
-void phi_pipe_end_unknown(void *counter);
+// Whether the descriptor is O_NONBLOCK now.
+bool phi_pipe_nonblock(int fd);
+size_t phi_pipe_kernel_bytes(int fd);
+
 // A call enters the slow paths.
 static inline void phi_pipe_inside(struct pipe *p)
 {
@@ -294,12 +318,6 @@ static inline void phi_pipe_inside(struct pipe *p)
 		store_relaxed_u32(&p->insiders_differ, 1);
 	}
 }
-
-// Wait for a thread that holds a place in the ring (`word` names it) to let go or die. 0, -EINTR.
-int phi_pipe_wait_holder(struct pipe *p, uint32_t *word);
-// Whether the descriptor is O_NONBLOCK now.
-bool phi_pipe_nonblock(int fd);
-size_t phi_pipe_kernel_bytes(int fd);
 
 // ---- bytes.c ----
 
@@ -333,8 +351,6 @@ void phi_pipe_leaving(bool all);
 // The process ends: what it has promised to read goes back to the kernel, and rings that nobody else has
 // mapped are removed.
 void phi_pipe_exit(void);
-// Whether this is a vfork child: in its parent's memory, with descriptors of its own.
-bool phi_pipe_in_vfork(void);
 
 // ---- loan.c ----
 

@@ -5,7 +5,6 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
-#include "base/futex.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,6 +119,15 @@ static enum outcome look(struct pipe_control *c, uint32_t tid, uint32_t *size, u
 	return holder != 0 ? OTHERS : GOT;
 }
 
+static inline void note_reader(struct pipe_control *c, int32_t pid)
+{
+	uint32_t cpu = phi_cpu();
+	if (load_relaxed_u32(&c->rx_cpu) != cpu)
+		store_relaxed_u32(&c->rx_cpu, cpu);
+	if (load_relaxed_i32(&c->last_reader) != pid)
+		store_relaxed_i32(&c->last_reader, pid);
+}
+
 static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *to,
                               int *error)
 {
@@ -137,11 +145,7 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 		wake = take_out(e->p, c, to, size, there);
 	else if (o == GOT)
 		take_sealed(e, c, to, size, there);
-	uint32_t cpu = phi_cpu();
-	if (load_relaxed_u32(&c->rx_cpu) != cpu)
-		store_relaxed_u32(&c->rx_cpu, cpu);
-	if (load_relaxed_i32(&c->last_reader) != h.self->pid)
-		store_relaxed_i32(&c->last_reader, h.self->pid);
+	note_reader(c, h.self->pid);
 	// Within the lock: else somebody could take the lease over, and our death wake nobody.
 	if (__builtin_expect(wake, 0))
 		phi_wake(&c->room_event, INT_MAX);
@@ -261,11 +265,10 @@ static ssize_t read_asleep(struct pipe_end *e, struct pipe_control *c, const str
 
 bool phi_pipe_lease_pays(struct pipe_end *e, struct pipe_control *c)
 {
-	const uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
 	struct pipe *p = e->p;
 	return load_relaxed_u32(&c->writers) != 0 && load_relaxed_u32(&c->flags) == 0 &&
 	       !load_relaxed_u32(&p->refused) && !phi_pipe_leased(load_relaxed_u32(&c->lease)) &&
-	       !(phi_description_flags(p->family) & never) && !phi_pipe_stdio_has(e, true) &&
+	       !(phi_description_flags(p->family) & FAMILY_NO_LEASE) && !phi_pipe_stdio_has(e, true) &&
 	       phi_spin_pays(&p->rx_spin, &c->tx_cpu);
 }
 
@@ -304,11 +307,10 @@ static struct pipe_control *ring_of(struct pipe_end *e)
 	struct pipe *p = e->p;
 	struct pipe_control *c = phi_pipe_control(p);
 	if (c == NULL) {
-		const uint32_t never = FAMILY_POLLED | FAMILY_LEFT_READING | FAMILY_EXPORTED;
 		uint32_t family = phi_description_flags(p->family);
 		bool known = (family & FAMILY_RING) != 0;
 		// A ring costs some hundred reads of the kernel's pipe: not for a few lines of a child's.
-		if (load_relaxed_u32(&p->refused) || ((family & never) && !known) ||
+		if (load_relaxed_u32(&p->refused) || ((family & FAMILY_NO_LEASE) && !known) ||
 		    (!known && phi_pipe_count(&p->early_reads) < ATTACH_AT_READS) || phi_pipe_attach(p) < 0)
 			return NULL;
 		c = phi_pipe_control(p);
@@ -376,11 +378,7 @@ static inline size_t read_plainly(struct pipe_end *e, struct pipe_control *c, vo
 	phi_set_pending(h.self, &c->read.word);
 	if (__builtin_expect(cas_acquire_u32(&c->read.word, 0, h.self->tid), 1)) { // LOCK_ACQ
 		done = take_plainly(p, c, h.self->tid, to, n);
-		uint32_t cpu = phi_cpu();
-		if (load_relaxed_u32(&c->rx_cpu) != cpu)
-			store_relaxed_u32(&c->rx_cpu, cpu);
-		if (load_relaxed_i32(&c->last_reader) != h.self->pid)
-			store_relaxed_i32(&c->last_reader, h.self->pid);
+		note_reader(c, h.self->pid);
 		phi_lock_drop(&h, &c->read);
 	}
 	phi_leave(&h);

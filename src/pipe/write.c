@@ -105,6 +105,12 @@ static inline void note_cpu(struct pipe_control *c)
 		store_relaxed_u32(&c->tx_cpu, cpu);
 }
 
+static inline void note_pid(struct pipe_control *c, int32_t pid)
+{
+	if (load_relaxed_i32(&c->last_writer) != pid)
+		store_relaxed_i32(&c->last_writer, pid);
+}
+
 static enum outcome put_in(struct pipe *p, struct pipe_control *c, struct pipe_bytes *bytes,
                            size_t need, int *error)
 {
@@ -150,17 +156,13 @@ static enum outcome ring_write(struct pipe *p, struct pipe_control *c, struct pi
                                size_t need, int *error)
 {
 	struct phi_hold h;
-	phi_enter(&h);
-	int r = phi_pipe_lock(p, &h, &c->write);
-	if (__builtin_expect(r < 0 && r != -EOWNERDEAD, 0)) {
-		phi_leave(&h);
+	int r = phi_pipe_lock_write(p, &h);
+	if (__builtin_expect(r < 0, 0)) {
 		*error = r;
 		return NO_LEASE;
 	}
 	enum outcome o = put_in(p, c, bytes, need, error);
-	int32_t pid = h.self->pid;
-	if (load_relaxed_i32(&c->last_writer) != pid)
-		store_relaxed_i32(&c->last_writer, pid);
+	note_pid(c, h.self->pid);
 	phi_lock_drop(&h, &c->write);
 	phi_leave(&h);
 	return o;
@@ -430,9 +432,7 @@ static ssize_t kernel_step(struct pipe_end *e, struct pipe_bytes *bytes, bool at
 	return r == -ENOMSG ? 0 : r;
 }
 
-// Part of a write is done, and write(2) would restart after a signal: wait by a call that does not. What
-// goes in then goes in before write(2) sleeps again. False: a signal came, or O_NONBLOCK does not wait.
-static bool room_in_kernel(int fd)
+int phi_pipe_await_room(int fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
 	struct timespec now = {0, 0};
@@ -441,7 +441,7 @@ static bool room_in_kernel(int fd)
 	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
 	long r = syscall(SYS_ppoll, &pfd, 1, nonblock ? &now : NULL, NULL, 8);
 	pthread_setcanceltype(type, NULL);
-	return r > 0;
+	return r < 0 ? -errno : r == 0 ? -EAGAIN : 0;
 }
 
 // The plain case of a pipe that has no ring: nothing to remember between pieces.
@@ -493,9 +493,7 @@ static inline bool write_plainly(struct pipe_end *e, struct pipe_control *c, con
 	phi_set_pending(h.self, &c->write.word);
 	if (__builtin_expect(cas_acquire_u32(&c->write.word, 0, h.self->tid), 1)) { // LOCK_ACQ
 		done = put_plainly(p, c, from, n);
-		int32_t pid = h.self->pid;
-		if (load_relaxed_i32(&c->last_writer) != pid)
-			store_relaxed_i32(&c->last_writer, pid);
+		note_pid(c, h.self->pid);
 		phi_lock_drop(&h, &c->write);
 	}
 	phi_leave(&h);
@@ -537,9 +535,12 @@ ssize_t phi_pipe_write(struct pipe_end *e, const struct iovec *iov, int count, b
 	for (;;) {
 		struct pipe_control *c = total == 0 ? NULL : phi_pipe_ring_to_write(e);
 		ssize_t r = c == NULL ? -ENOMSG : ring_step(e, c, &bytes, atomic, bytes.left < total);
-		if ((r == -ENOMSG || r == -EDEADLK) && bytes.left < total && !room_in_kernel(e->handle.fd))
+		bool by_kernel = r == -ENOMSG || r == -EDEADLK;
+		// Part of it is done, and write(2) would restart after a signal: wait by a call that does not.
+		// What goes in then goes in before write(2) sleeps again.
+		if (by_kernel && bytes.left < total && phi_pipe_await_room(e->handle.fd) < 0)
 			return (ssize_t)(total - bytes.left);
-		if (r == -ENOMSG || r == -EDEADLK)
+		if (by_kernel)
 			r = kernel_step(e, &bytes, atomic, nosigpipe, r == -EDEADLK, &whole);
 		if (r < 0)
 			return bytes.left < total ? (ssize_t)(total - bytes.left) : r;
