@@ -154,6 +154,19 @@ int phi_pipe_clear_dead(struct pipe *p, int fd)
 	return 0;
 }
 
+// The node is on the list before there is a lease, and not without one: another thread could not have it.
+// A handler's read may take the lease as we give it up.
+static void leave_list(struct pipe *p)
+{
+	const struct pipe_control *c = phi_pipe_control(p);
+	uint32_t me = phi_self()->tid;
+	if (phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == me)
+		return;
+	phi_pipe_delist(p);
+	if (phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == me && !enlist(p))
+		phi_pipe_seal(p, 0);
+}
+
 int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody)
 {
 	struct pipe_both b;
@@ -167,7 +180,7 @@ int phi_pipe_drop_lease(struct pipe *p, int fd, bool anybody)
 		phi_pipe_end_lease(&b);
 	phi_pipe_unlock_both(&b);
 	if (ends)
-		phi_pipe_delist(p);
+		leave_list(p);
 	return empty;
 }
 
@@ -291,12 +304,10 @@ static bool may_flush(int fd)
 	return true;
 }
 
-static int take_lease(struct pipe_end *e)
+static int take_listed(struct pipe_end *e)
 {
 	struct pipe *p = e->p;
 	struct pipe_control *c = phi_pipe_control(p);
-	if (!may_take(c) || others_sleep(p, c, phi_self()->tid) || !enlist(p))
-		return 0;
 	struct pipe_both b;
 	int r = phi_pipe_prepare(e);
 	if (r == 0 && !may_flush(e->handle.fd))
@@ -310,6 +321,17 @@ static int take_lease(struct pipe_end *e)
 	}
 	r = may_take(c) && phi_pipe_size(c) != 0 ? take(&b) : 0;
 	phi_pipe_unlock_both(&b);
+	return r;
+}
+
+static int take_lease(struct pipe_end *e)
+{
+	struct pipe_control *c = phi_pipe_control(e->p);
+	if (!may_take(c) || others_sleep(e->p, c, phi_self()->tid) || !enlist(e->p))
+		return 0;
+	int r = take_listed(e);
+	if (r != 1)
+		leave_list(e->p);
 	return r;
 }
 
@@ -337,20 +359,22 @@ int phi_pipe_take_over(struct pipe *p, int fd)
 	struct pipe_both b;
 	bool listed = enlist(p);
 	int r = phi_pipe_lock_both(&b, p, fd, false);
-	if (r < 0)
+	if (r < 0) {
+		if (listed)
+			leave_list(p);
 		return r;
-	for (;;) {
-		uint32_t old = load_relaxed_u32(&b.c->lease);
-		if (!phi_pipe_leased(old))
-			break;
-		if (!listed) {
-			phi_pipe_end_lease(&b);
-			break;
-		}
-		// Sleepers wait on the word with their mark in it, and on the event.
-		if (cas_acq_rel_u32(&b.c->lease, old, b.w.self->tid | (old & LEASE_WAITERS)))
-			break;
 	}
+	bool mine = false;
+	uint32_t old = load_relaxed_u32(&b.c->lease);
+	// Sleepers wait on the word with their mark in it, and on the event. It may die, or be marked, as we look.
+	while (listed && !mine && phi_pipe_leased(old)) {
+		mine = cas_acq_rel_u32(&b.c->lease, old, b.w.self->tid | (old & LEASE_WAITERS));
+		old = load_relaxed_u32(&b.c->lease);
+	}
+	if (!mine && phi_pipe_leased(old))
+		phi_pipe_end_lease(&b);
 	phi_pipe_unlock_both(&b);
+	if (listed && !mine)
+		leave_list(p);
 	return 0;
 }
