@@ -220,6 +220,7 @@ static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, siz
 {
 	struct pipe_control *c = phi_pipe_control(e->p);
 	ssize_t r = bytes == 0 ? 0 : publish(e->p, c, l, bytes);
+	bool published = r == 1;
 	void *copy = NULL;
 	if (r == 0 && bytes > 0) {
 		copy = copy_out(e->p, l, bytes);
@@ -233,7 +234,7 @@ static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, siz
 		r = phi_pipe_write(e, &iov, 1, load_relaxed_u32(&e->nosigpipe) != 0);
 	}
 	free(copy);
-	return r == 1 ? (ssize_t)bytes : r;
+	return published ? (ssize_t)bytes : r;
 }
 
 ssize_t phi_pipe_commit(struct pipe_end *e, size_t bytes)
