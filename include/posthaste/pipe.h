@@ -71,7 +71,8 @@ int ph_openat(int dirfd, const char *path, int flags, ...);
 //
 // EDEADLK  called from a signal handler that interrupted a read on the same pipe, or between
 //          ph_pipe_peek and ph_pipe_consume of the same thread
-// EBADMSG  the shared ring was damaged by a peer; what stood in it is lost, the pipe goes on
+// EBADMSG  the shared ring was damaged by a peer, or its file cut; what stood in it is lost, the pipe goes
+//          on. Each process hears it once, by the call that reads, peeks or consumes next.
 //
 // Cancellation points.
 ssize_t ph_read(int fd, void *buf, size_t bytes);
@@ -146,6 +147,7 @@ ssize_t ph_pipe_reserve(int fd, size_t bytes, struct iovec iov[2], int *count);
 // ESTALE   this thread has no reservation in this pipe
 // EINVAL   more than was reserved
 // EPIPE, EINTR  as ph_write; the reservation is gone
+// EBADMSG  the ring was damaged: nothing was written, the reservation is gone
 ssize_t ph_pipe_commit(int fd, size_t bytes);
 
 // Look at what stands in the pipe without taking it: iov gets one or two pieces (*count) of together
@@ -155,13 +157,16 @@ ssize_t ph_pipe_commit(int fd, size_t bytes);
 // EAGAIN, EINTR: as ph_read
 // EBADF    fd is not a pipe or FIFO open for reading
 // EBUSY    this thread looks at this pipe already
-// ENOTSUP  there can be no ring here (no memory, no namespace, another user's): read instead
+// EBADMSG  as ph_read
+// ENOTSUP  there can be no ring here (no memory, no namespace, another user's, damaged): read instead
 ssize_t ph_pipe_peek(int fd, struct iovec iov[2], int *count);
 
 // Take the first `bytes` of what is looked at, and let other readers go on; 0 takes nothing.
 //
 // ESTALE   this thread is not looking at this pipe
 // EINVAL   more than is looked at
+// EBADMSG  the ring was damaged, perhaps before it was looked at: nothing was taken, what stood in it is
+//          lost, the pipe goes on
 int ph_pipe_consume(int fd, size_t bytes);
 
 // What can be seen of a pipe from outside, without a lock and without disturbing anybody. Values are a

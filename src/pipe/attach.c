@@ -308,6 +308,19 @@ void phi_pipe_poison(struct pipe *p)
 	store_relaxed_u32(&p->refused, 1);
 }
 
+int phi_pipe_condemn(struct pipe *p)
+{
+	phi_pipe_poison(p);
+	store_relaxed_u32(&p->told, 1);
+	return -EBADMSG;
+}
+
+bool phi_pipe_was_damaged(struct pipe *p)
+{
+	const struct pipe_control *c = phi_pipe_control(p);
+	return c != NULL && !phi_pipe_intact(c) && exchange_acq_rel_u32(&p->told, 1) == 0;
+}
+
 void phi_pipe_vanish(struct pipe *p)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;

@@ -87,6 +87,8 @@ bool phi_pipe_drain(struct pipe_both *b)
 		if (r > 0)
 			store_release_u64(&b->c->tail, tail + (uint64_t)r); // PIPE_TAIL
 		note_drain(b->c, 0, 0);
+		if (r == -EFAULT)
+			phi_pipe_poison(b->p); // there is no ring: a system call raises no SIGBUS
 		if (r <= 0)
 			return r == 0 || r == -EAGAIN;
 	}

@@ -193,7 +193,7 @@ static struct pipe *take_in(int fd, const struct stat *st, const char *name, boo
 	p->device = st->st_dev;
 	p->inode = st->st_ino;
 	p->is_fifo = !made && (name != NULL || is_named_fifo(fd));
-	p->refused = 0;
+	p->refused = p->told = 0;
 	p->reads = p->writes = p->early_reads = p->early_writes = 0;
 	p->idle_since_ns = 0;
 	name_pipe(p, name);

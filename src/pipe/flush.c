@@ -88,12 +88,15 @@ static size_t pour_once(struct pipe_both *b, uint64_t head, uint64_t tail, const
 	store_relaxed_u64(&c->flush_to, tail);
 	compiler_barrier();
 	long r = syscall(SYS_writev, b->fd, iov, count + 1);
+	bool lost = r < 0 && errno == EFAULT; // there is no ring: a system call raises no SIGBUS
 	compiler_barrier();
 	size_t went = r < 0 ? 0 : (size_t)r;
 	size_t of_ring = went < tail - head ? went : (size_t)(tail - head);
 	store_release_u64(&c->head, head + of_ring); // PIPE_HEAD
 	compiler_barrier();
 	store_relaxed_u64(&c->flush_to, 0);
+	if (lost)
+		phi_pipe_poison(b->p);
 	return went;
 }
 
@@ -106,7 +109,7 @@ static void pour(struct pipe_both *b, uint64_t head, uint64_t tail, struct rest 
 	for (;;) {
 		size_t went = pour_once(b, head, tail, &rest);
 		size_t of_ring = went < tail - head ? went : (size_t)(tail - head);
-		head += of_ring;
+		head = phi_pipe_intact(b->c) ? head + of_ring : tail;
 		if (went > of_ring) {
 			rest.bytes += went - of_ring;
 			rest.n -= went - of_ring;

@@ -49,7 +49,7 @@ static void read_control(const struct phi_region *r, struct ph_pipe_info *info)
 	uint64_t tail = load_acquire_u64(&c->tail); // PIPE_TAIL
 	info->ring_size = phi_pipe_size(c);
 	info->through_ring = tail;
-	info->damaged = load_relaxed_u32(&c->stamp) != PIPE_STAMP || tail - head > PIPE_SIZE_MAX;
+	info->damaged = !phi_pipe_intact(c) || tail - head > PIPE_SIZE_MAX;
 	info->ring_bytes = info->damaged ? 0 : tail - head;
 	info->reader = (int32_t)phi_pipe_leaseholder(load_relaxed_u32(&c->lease));
 	info->in_ring = info->reader != 0;

@@ -189,14 +189,15 @@ ssize_t phi_pipe_reserve(struct pipe_end *e, size_t bytes, struct iovec iov[2], 
 	return (ssize_t)loan.bytes;
 }
 
-// 1 published; 0 there is no lease any more; -ESTALE somebody took us for dead.
+// 1 published; 0 there is no lease any more; -ESTALE somebody took us for dead; -EBADMSG it went to the
+// guard's zeros.
 static int publish(struct pipe *p, struct pipe_control *c, const struct pipe_loan *l, size_t bytes)
 {
 	struct phi_hold h;
 	int r = phi_pipe_lock_write(p, &h);
 	if (r < 0)
 		return r;
-	r = phi_pipe_holder(&c->reserved) != l->tid ? -ESTALE : 0;
+	r = phi_pipe_damaged(p) ? -EBADMSG : phi_pipe_holder(&c->reserved) != l->tid ? -ESTALE : 0;
 	if (r == 0 && phi_pipe_leased(load_acquire_u32(&c->lease))) {
 		store_release_u64(&c->tail, l->at + bytes); // PIPE_TAIL
 		r = 1;
@@ -224,11 +225,13 @@ static ssize_t commit_in_ring(struct pipe_end *e, const struct pipe_loan *l, siz
 	void *copy = NULL;
 	if (r == 0 && bytes > 0) {
 		copy = copy_out(e->p, l, bytes);
-		r = copy == NULL ? -ENOMEM : 0;
+		r = phi_pipe_damaged(e->p) ? -EBADMSG : copy == NULL ? -ENOMEM : 0;
 	}
 	// Readers cannot use the ring while we have room reserved there: first let go, then write.
 	if (phi_pipe_holder(&c->reserved) == l->tid)
 		give_back(c);
+	if (r == -EBADMSG)
+		phi_pipe_poison(e->p);
 	if (r == 0 && bytes > 0) {
 		struct iovec iov = {copy, bytes};
 		r = phi_pipe_write(e, &iov, 1, load_relaxed_u32(&e->nosigpipe) != 0);
@@ -319,7 +322,7 @@ static int wait_bytes(struct pipe_end *e, struct pipe_control *c)
 	r = !phi_pipe_ring_empty(c);
 	if (r == 0)
 		r = phi_pipe_fetch(e);
-	if (r != 0)
+	if (r != 0 || !phi_pipe_intact(c))
 		return r < 0 ? r : 0;
 	if (load_relaxed_u32(&c->reserved) != 0) // a writer's place stands in the way of fetching
 		return phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->reserved);
@@ -341,9 +344,15 @@ ssize_t phi_pipe_peek(struct pipe_end *e, struct iovec iov[2], int *count)
 		return -ENOTSUP;
 	struct pipe_control *c = phi_pipe_control(e->p);
 	for (;;) {
+		if (phi_pipe_was_damaged(e->p))
+			return -EBADMSG;
+		if (!phi_pipe_intact(c))
+			return -ENOTSUP;
 		r = hold_bytes(e, c, &loan);
 		if (r == 1)
 			break;
+		if (r == -EBADMSG)
+			return phi_pipe_condemn(e->p);
 		if (r == -EBUSY)
 			r = phi_pipe_nonblock(e->handle.fd) ? -EAGAIN : phi_pipe_wait_holder(e->p, &c->held);
 		else if (r == 0)
@@ -370,7 +379,13 @@ static void let_others_hold(struct pipe_control *c)
 static int take_held(struct pipe *p, uint32_t size, uint32_t tid, size_t bytes)
 {
 	struct pipe_control *c = phi_pipe_control(p);
-	if (phi_pipe_holder(&c->held) != tid)
+	bool mine = phi_pipe_holder(&c->held) == tid;
+	if (!phi_pipe_intact(c)) {
+		if (mine)
+			let_others_hold(c);
+		return -EBADMSG;
+	}
+	if (!mine)
 		return -ESTALE; // somebody took us for dead
 	uint64_t head = load_relaxed_u64(&c->head) + bytes;
 	if (phi_pipe_publish_head(p, head, size))
@@ -404,7 +419,9 @@ int phi_pipe_consume(struct pipe_end *e, size_t bytes)
 		return -EINVAL;
 	if (l == NULL && phi_pipe_holder(&c->held) != phi_self()->tid)
 		return -ESTALE;
+	if (phi_pipe_damaged(e->p))
+		phi_pipe_poison(e->p); // what was looked at may be the guard's zeros
 	int r = let_go(e, c, l == NULL ? PIPE_SIZE_MIN : l->size, bytes);
 	strike_off(e->p, true);
-	return r;
+	return r == -EBADMSG ? phi_pipe_condemn(e->p) : r;
 }

@@ -51,6 +51,7 @@ struct pipe {
 	uint64_t device, inode;
 	bool is_fifo;
 	uint32_t refused; // no ring for this process: do not try again
+	uint32_t told;    // 1 = a reader has heard that the ring is damaged
 	uint32_t inside;  // calls in the slow paths
 	uint32_t insider; // thread of the first of them
 	uint32_t insiders_differ;
@@ -159,6 +160,19 @@ static inline uint32_t phi_pipe_holder(const uint32_t *word)
 	return load_relaxed_u32(word) & ~PIPE_AWAITED;
 }
 
+// Whether this process has met damage: bytes copied since may be the guard's zeros, or have gone to them.
+static inline bool phi_pipe_damaged(const struct pipe *p)
+{
+	compiler_barrier(); // the guard, a handler below our accesses, says so
+	return __builtin_expect(load_relaxed_u32(&p->region.damaged) != 0, 0);
+}
+
+// Whether nobody has.
+static inline bool phi_pipe_intact(const struct pipe_control *c)
+{
+	return __builtin_expect(load_relaxed_u32(&c->stamp) == PIPE_STAMP, 1);
+}
+
 // ---- attach.c ----
 
 // The name of the ring's file in the namespace directory.
@@ -173,8 +187,12 @@ bool phi_pipe_begin_unknown(struct pipe *p, uint32_t *counter);
 void phi_pipe_end_unknown(void *counter);
 // Reserve memory for `size` bytes of the ring.
 int phi_pipe_reserve_memory(struct pipe *p, uint32_t size);
-// Nothing is to be reached through the ring any more.
+// The ring is damaged: nothing is to be reached through it any more.
 void phi_pipe_poison(struct pipe *p);
+// The same by a reader, who hears of it now: -EBADMSG.
+int phi_pipe_condemn(struct pipe *p);
+// Whether a reader of this process has yet to hear of it: true once.
+bool phi_pipe_was_damaged(struct pipe *p);
 // The process ends: private zeros take the ring's place, so that its other threads may go on to their end,
 // and the file is removed if nobody else has it mapped.
 void phi_pipe_vanish(struct pipe *p);

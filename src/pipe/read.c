@@ -94,7 +94,7 @@ static void take_sealed(struct pipe_end *e, struct pipe_control *c, struct pipe_
 	uint64_t head = load_relaxed_u64(&c->head);
 	size_t n = to->left < there ? to->left : (size_t)there;
 	phi_pipe_copy_out(e->p, head, size, to, n);
-	if (to->left > 0 && head + n == load_relaxed_u64(&c->tail))
+	if (to->left > 0 && head + n == load_relaxed_u64(&c->tail) && !phi_pipe_damaged(e->p))
 		phi_pipe_read_on(e->handle.fd, to);
 	// Who ended a lease may have died before he woke those who slept beside it.
 	if (__builtin_expect(load_relaxed_u32(&c->tx_asleep) != 0, 0)) {
@@ -145,6 +145,8 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 		wake = take_out(e->p, c, to, size, there);
 	else if (o == GOT)
 		take_sealed(e, c, to, size, there);
+	if (o == GOT && phi_pipe_damaged(e->p))
+		*error = -EBADMSG; // what we copied may be the guard's zeros
 	note_reader(c, h.self->pid);
 	// Within the lock: else somebody could take the lease over, and our death wake nobody.
 	if (__builtin_expect(wake, 0))
@@ -324,11 +326,8 @@ static ssize_t ring_step(struct pipe_end *e, struct pipe_control *c, struct pipe
 	int error = 0;
 	size_t before = to->left;
 	enum outcome o = ring_read(e, c, to, &error);
-	if (__builtin_expect(error < 0, 0)) {
-		if (error == -EBADMSG)
-			phi_pipe_poison(e->p);
-		return error;
-	}
+	if (__builtin_expect(error < 0, 0))
+		return error == -EBADMSG ? phi_pipe_condemn(e->p) : error;
 	switch (o) {
 	case GOT:
 		if (__builtin_expect(phi_pipe_count(&e->p->reads) % LOOK_EVERY == 0, 0))
@@ -365,6 +364,9 @@ static inline size_t take_plainly(struct pipe *p, struct pipe_control *c, uint32
 	if (size - at < n)
 		return 0;
 	memcpy(to, p->data + at, n);
+	// The long way says so.
+	if (phi_pipe_damaged(p))
+		return 0;
 	store_release_u64(&c->head, head + n); // PIPE_HEAD
 	return n;
 }
@@ -403,6 +405,8 @@ ssize_t phi_pipe_read(struct pipe_end *e, const struct iovec *iov, int count)
 	if (to.left == 0)
 		return plain_read(e->handle.fd, iov, count);
 	for (;;) {
+		if (phi_pipe_was_damaged(e->p))
+			return -EBADMSG;
 		struct pipe_control *c = ring_of(e);
 		ssize_t r = c == NULL ? -ENOMSG : ring_step(e, c, &to);
 		bool again = false;

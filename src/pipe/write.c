@@ -132,7 +132,13 @@ static enum outcome put_in(struct pipe *p, struct pipe_control *c, struct pipe_b
 	size_t n = bytes->left < room ? bytes->left : (size_t)room;
 	if (n > PIPE_PIECE_BYTES)
 		n = PIPE_PIECE_BYTES;
-	phi_pipe_copy_in(p, tail, size, bytes, n);
+	struct pipe_bytes from = *bytes;
+	phi_pipe_copy_in(p, tail, size, &from, n);
+	if (phi_pipe_damaged(p)) { // they went to the guard's page, which no reader sees
+		*error = -EBADMSG;
+		return NO_LEASE;
+	}
+	*bytes = from;
 	store_release_u64(&c->tail, tail + n); // PIPE_TAIL
 	note_cpu(c);
 	return DONE;
@@ -478,6 +484,9 @@ static inline bool put_plainly(struct pipe *p, struct pipe_control *c, const voi
 	if (room == UINT64_MAX || room < n)
 		return false;
 	memcpy(p->data + at, from, n);
+	// The long way goes by the kernel.
+	if (phi_pipe_damaged(p))
+		return false;
 	store_release_u64(&c->tail, tail + n); // PIPE_TAIL
 	note_cpu(c);
 	return true;

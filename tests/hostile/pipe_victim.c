@@ -173,7 +173,7 @@ static void do_peek(struct pipe_victim *v)
 		return;
 	begins(v, "peek");
 	const ssize_t r = ph_pipe_peek(v->fds[R], iov, &count);
-	v->looking = ended(v, r, ERRORS(EAGAIN, EBUSY)) && r > 0;
+	v->looking = ended(v, r, ERRORS(EAGAIN, EBUSY, ENOTSUP)) && r > 0;
 	if (!v->looking)
 		return;
 	CHECK(sum(iov, count) == (size_t)r && r <= PIPE_SIZE_MAX);
