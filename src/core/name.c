@@ -29,12 +29,8 @@ static uint64_t hash(const char *s, uint64_t h)
 	return h;
 }
 
-int phi_name_to_file(const char *prefix, const char *name, char file[NAME_MAX + 1])
+static void to_file(const char *prefix, const char *rest, char file[NAME_MAX + 1])
 {
-	int r = check(name);
-	if (r < 0)
-		return r;
-	const char *rest = name + 1;
 	size_t head = strlen(prefix);
 	size_t tail = strlen(rest);
 	if (head + tail <= NAME_MAX) {
@@ -44,5 +40,26 @@ int phi_name_to_file(const char *prefix, const char *name, char file[NAME_MAX + 
 		snprintf(file, NAME_MAX + 1, "%s%.200s~%016" PRIx64 "%016" PRIx64, prefix, rest,
 		         hash(rest, UINT64_C(0xcbf29ce484222325)), hash(rest, 7));
 	}
+}
+
+int phi_name_to_file(const char *prefix, const char *name, char file[NAME_MAX + 1])
+{
+	int r = check(name);
+	if (r == 0)
+		to_file(prefix, name + 1, file);
+	return r;
+}
+
+int phi_name_lax(const char *prefix, const char *name, char whole[NAME_MAX + 2],
+                 char file[NAME_MAX + 1])
+{
+	const char *rest = name + strspn(name, "/");
+	if (*rest == '\0' || strchr(rest, '/') != NULL)
+		return -EINVAL;
+	if (strnlen(rest, NAME_MAX + 1) > NAME_MAX)
+		return -ENAMETOOLONG;
+	whole[0] = '/';
+	memcpy(whole + 1, rest, strlen(rest) + 1);
+	to_file(prefix, rest, file);
 	return 0;
 }

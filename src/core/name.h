@@ -13,4 +13,11 @@
 // -ENAMETOOLONG more than NAME_MAX bytes after the slash.
 int phi_name_to_file(const char *prefix, const char *name, char file[NAME_MAX + 1]);
 
+// The same for semaphores and shared memory, whose names the C library takes with any number of leading
+// slashes. `whole` becomes the name with one.
+//
+// 0; -EINVAL empty, or a further slash; -ENAMETOOLONG more than NAME_MAX bytes after the slashes.
+int phi_name_lax(const char *prefix, const char *name, char whole[NAME_MAX + 2],
+                 char file[NAME_MAX + 1]);
+
 #endif
