@@ -51,4 +51,16 @@
 #undef fstat
 #define fstat ph_fstat
 
+#define sem_init ph_sem_init
+#define sem_destroy ph_sem_destroy
+#define sem_open ph_sem_open
+#define sem_close ph_sem_close
+#define sem_unlink ph_sem_unlink
+#define sem_wait ph_sem_wait
+#define sem_trywait ph_sem_trywait
+#define sem_timedwait ph_sem_timedwait
+#define sem_clockwait ph_sem_clockwait
+#define sem_post ph_sem_post
+#define sem_getvalue ph_sem_getvalue
+
 #endif

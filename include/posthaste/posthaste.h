@@ -6,6 +6,7 @@
 
 #include <posthaste/mqueue.h>
 #include <posthaste/pipe.h>
+#include <posthaste/semaphore.h>
 
 #include <posthaste/common.h>
 

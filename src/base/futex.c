@@ -28,15 +28,14 @@ int phi_futex_wait(uint32_t *word, uint32_t value, int64_t timeout_ns)
 	return r < 0 ? -errno : 0;
 }
 
-int phi_futex_wait2(uint32_t *a, uint32_t va, uint32_t *b, uint32_t vb,
-                    const struct phi_deadline *deadline)
+int phi_futex_wait_any(const struct phi_futex_word *words, int n,
+                       const struct phi_deadline *deadline)
 {
-	struct waitv w[2] = {
-		{va, (uintptr_t)a, WAITV_U32, 0},
-		{vb, (uintptr_t)b, WAITV_U32, 0},
-	};
+	struct waitv w[PHI_FUTEX_WORDS_MAX];
 	bool timed = deadline->clock >= 0;
-	long r = syscall(SYS_futex_waitv, w, 2, 0, timed ? &deadline->at : NULL,
+	for (int i = 0; i < n; i++)
+		w[i] = (struct waitv){words[i].value, (uintptr_t)words[i].word, WAITV_U32, 0};
+	long r = syscall(SYS_futex_waitv, w, n, 0, timed ? &deadline->at : NULL,
 	                 timed ? deadline->clock : CLOCK_MONOTONIC);
 	return r < 0 ? -errno : (int)r;
 }

@@ -18,10 +18,18 @@ struct phi_deadline {
 // handler has SA_RESTART does not end it unless timeout_ns is given (the kernel's rule).
 int phi_futex_wait(uint32_t *word, uint32_t value, int64_t timeout_ns);
 
-// Sleep while both words have their values. 0 or 1 = the word that rang, -EAGAIN, -EINTR, -ETIMEDOUT,
-// -ENOSYS (before Linux 5.16). SA_RESTART holds, with a deadline as well.
-int phi_futex_wait2(uint32_t *a, uint32_t va, uint32_t *b, uint32_t vb,
-                    const struct phi_deadline *deadline);
+struct phi_futex_word {
+	uint32_t *word;
+	uint32_t value;
+};
+
+#define PHI_FUTEX_WORDS_MAX 128
+
+// Sleep while all n words have their values; the kernel queues and compares them in this order. The number
+// of the word that rang, -EAGAIN, -EINTR, -ETIMEDOUT, -ENOSYS (before Linux 5.16). SA_RESTART holds, with a
+// deadline as well.
+int phi_futex_wait_any(const struct phi_futex_word *words, int n,
+                       const struct phi_deadline *deadline);
 
 // Wake up to n waiters (INT_MAX: all); the number woken, 0 on any error (a vanished page).
 int phi_futex_wake(uint32_t *word, int n);

@@ -70,6 +70,11 @@ int phi_life_claim(int fd, bool by_process)
 	return -ENOBUFS;
 }
 
+void phi_life_unclaim(int fd, uint32_t holder)
+{
+	set_lock(fd, F_OFD_SETLK, F_UNLCK, PHI_LOCKBYTE_HOLDER + (int64_t)holder);
+}
+
 bool phi_life_holder(int fd, uint32_t holder)
 {
 	return locked_by_other(fd, PHI_LOCKBYTE_HOLDER + (int64_t)holder);

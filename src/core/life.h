@@ -27,6 +27,9 @@ bool phi_life_attached(int fd);
 // open's: for a child that could not get an open of its own (it gave up the right to).
 int phi_life_claim(int fd, bool by_process);
 
+// Stop being the holder.
+void phi_life_unclaim(int fd, uint32_t holder);
+
 // Whether the holder lives. `fd` is not the holder's own open.
 bool phi_life_holder(int fd, uint32_t holder);
 

@@ -82,7 +82,7 @@ _Static_assert(sizeof(struct sem_word) == 16, "fits any sem_t");
 
 struct sem_slot {
 	uint64_t held; // A
-	int32_t pid;   // A: not 0 = in use; the number is for display and for who has no descriptor left
+	int32_t pid; // A: not 0 = in use; the number is for display and for who has no descriptor left
 	uint32_t rest;
 };
 
@@ -101,8 +101,7 @@ struct sem_sleeper {
 struct sem_control {
 	struct sem_word sem; // what the program's sem_t * leads to
 	uint32_t stamp;      // I: SEM_STAMP
-	uint32_t sleepers_beyond; // D: sleepers that found no place in the table
-	uint8_t pad0[40];
+	uint8_t pad0[44];
 
 	uint64_t truth; // A
 	uint32_t epoch; // A: a futex. Sleepers have looked at all slots when it had this value
@@ -110,10 +109,11 @@ struct sem_control {
 	uint64_t told;  // A: of `returned`, by EOWNERDEAD
 	uint8_t pad1[40];
 
-	struct phi_lock reap; // taking back what the dead held. guarded32: slot + 1 being taken back, guarded64:
-	                      // `returned` afterwards
-	uint64_t returned;    // L: units
-	int32_t last_dead;    // L: pid
+	struct phi_lock
+		reap; // taking back what the dead held. guarded32: slot + 1 being taken back, guarded64:
+		// `returned` afterwards
+	uint64_t returned; // L: units
+	int32_t last_dead; // L: pid
 	uint32_t rest;
 	uint8_t pad2[48];
 
@@ -136,8 +136,9 @@ struct sem_control {
 //   OWNER_DIED|WAITERS    that thread has ended, its process perhaps: ask the file's locks
 #define SEM_MARKS_PER_PAGE 2
 #define SEM_MARK_PAGES (SEM_SLOTS / SEM_MARKS_PER_PAGE)
-#define SEM_MARK_AT(slot) \
-	(SEM_MARKS_AT + (uint64_t)((slot) / SEM_MARKS_PER_PAGE + 1) * SEM_PAGE - 16 + ((slot) % SEM_MARKS_PER_PAGE) * 8)
+#define SEM_MARK_AT(slot)                                                         \
+	(SEM_MARKS_AT + (uint64_t)((slot) / SEM_MARKS_PER_PAGE + 1) * SEM_PAGE - 16 + \
+	 ((slot) % SEM_MARKS_PER_PAGE) * 8)
 
 #define SEM_PLAIN_BYTES SEM_PAGE
 #define SEM_HOLDERS_BYTES (SEM_MARKS_AT + (uint64_t)SEM_MARK_PAGES * SEM_PAGE)

@@ -2,6 +2,7 @@
 #include "sync/wait.h"
 
 #include <pthread.h>
+#include <string.h>
 
 // Without futex_waitv nobody can sleep on two words: look again so often.
 #define WITHOUT_WAITV_NS 100000000
@@ -22,18 +23,32 @@ static int sleep_on_one(const struct phi_sleep *s, const struct phi_deadline *un
 	return r == -ETIMEDOUT && remaining_ns(until) > 0 ? 0 : r;
 }
 
+static int sleep_on_any(const struct phi_sleep *s, const struct phi_deadline *until)
+{
+	if (s->more_count == 0) {
+		const struct phi_futex_word two[] = {{s->deathword, s->death_seen}, {s->event, s->seen}};
+		return phi_futex_wait_any(two, 2, until);
+	}
+	struct phi_futex_word all[PHI_FUTEX_WORDS_MAX];
+	int n = s->more_count + 2;
+	all[0] = (struct phi_futex_word){s->deathword, s->death_seen};
+	memcpy(all + 1, s->more, (size_t)s->more_count * sizeof *all);
+	all[n - 1] = (struct phi_futex_word){s->event, s->seen};
+	return phi_futex_wait_any(all, n, until);
+}
+
 static int sleep_on_both(const struct phi_sleep *s, const struct phi_deadline *until)
 {
 	if (load_relaxed_u32(&lacks_waitv))
 		return sleep_on_one(s, until);
 	// The deathword first: the kernel queues us in this order, and compares the event last. Either
 	// the event has been bumped by then, or its bumper's death finds us on the deathword.
-	int r = phi_futex_wait2(s->deathword, s->death_seen, s->event, s->seen, until);
+	int r = sleep_on_any(s, until);
 	if (r == -ENOSYS || r == -EPERM) { // an old kernel, a sandbox
 		store_relaxed_u32(&lacks_waitv, 1);
 		return sleep_on_one(s, until);
 	}
-	return r == 0 ? PHI_WOKEN_BY_DEATH : r == 1 ? PHI_WOKEN : r;
+	return r == 0 ? PHI_WOKEN_BY_DEATH : r > 0 ? PHI_WOKEN : r;
 }
 
 // Asynchronous cancellation only around the system call, with nothing held but the duty.

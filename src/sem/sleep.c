@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+//
+// Sleeping for units: the table of sleepers that others can look at, and what a cancelled sleeper owes.
+#include "sem/sem.h"
+
+#include "base/futex.h"
+#include "sync/lock.h"
+#include "sync/wait.h"
+
+static struct sem_sleeper *find_place(struct sem_control *c, uint32_t tid)
+{
+	for (uint32_t i = 0; i < SEM_SLEEPERS; i++) {
+		struct sem_sleeper *p = &c->sleeper[(tid + i) % SEM_SLEEPERS];
+		if (load_relaxed_u32(&p->tid) == 0 && cas_acq_rel_u32(&p->tid, 0, tid))
+			return p;
+	}
+	// Some may be of the killed.
+	for (uint32_t i = 0; i < SEM_SLEEPERS; i++) {
+		struct sem_sleeper *p = &c->sleeper[i];
+		uint32_t old = load_relaxed_u32(&p->tid);
+		if (old != 0 && phi_tid_dead(old) && cas_acq_rel_u32(&p->tid, old, tid))
+			return p;
+	}
+	return NULL;
+}
+
+static struct sem_sleeper *announce(struct sem_control *c, const struct phi_self *self,
+                                    uint32_t units)
+{
+	struct sem_sleeper *p = c == NULL ? NULL : find_place(c, self->tid);
+	if (p == NULL)
+		return NULL;
+	store_relaxed_i32(&p->pid, self->pid);
+	store_relaxed_u32(&p->units, units);
+	store_relaxed_u64((uint64_t *)&p->since_ns, (uint64_t)phi_now_ns());
+	return p;
+}
+
+static void renounce(struct sem_sleeper *p, uint32_t tid)
+{
+	if (p != NULL)
+		cas_acq_rel_u32(&p->tid, tid, 0); // unless somebody took us for dead
+}
+
+struct asleep {
+	struct phi_hold *h;
+	struct sem_sleeper *place;
+	uint32_t *event;
+};
+
+// The wake-up may have been used up by one who is cancelled.
+static void cancelled(void *arg)
+{
+	struct asleep *a = arg;
+	phi_futex_wake(a->event, INT_MAX);
+	renounce(a->place, a->h->self->tid);
+	phi_leave(a->h);
+}
+
+int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *sleep,
+                  uint32_t units)
+{
+	struct asleep a = {h, announce(c, h->self, units), sleep->event};
+	sleep->cancelled = cancelled;
+	sleep->arg = &a;
+	int r = phi_sleep(sleep);
+	renounce(a.place, h->self->tid);
+	if (r == PHI_WOKEN_BY_DEATH)
+		phi_futex_wake(sleep->event, INT_MAX);
+	return r < 0 ? r : 0;
+}
+
+// ---- spinning ----
+
+#define SPINS 8
+
+static __thread struct {
+	uintptr_t address;
+	struct phi_spin spin;
+} spins[SPINS];
+
+struct phi_spin *phi_sem_spin(const void *address)
+{
+	uintptr_t a = (uintptr_t)address;
+	size_t i = ((a >> 4) ^ (a >> 12)) % SPINS;
+	if (spins[i].address != a) {
+		spins[i].address = a;
+		phi_spin_init(&spins[i].spin);
+	}
+	return &spins[i].spin;
+}
