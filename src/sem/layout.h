@@ -109,9 +109,8 @@ struct sem_control {
 	uint64_t told;  // A: of `returned`, by EOWNERDEAD
 	uint8_t pad1[40];
 
-	struct phi_lock
-		reap; // taking back what the dead held. guarded32: slot + 1 being taken back, guarded64:
-		// `returned` afterwards
+	// Taking back what the dead held. guarded32: slot + 1 of whom; guarded64: `returned` afterwards.
+	struct phi_lock reap;
 	uint64_t returned; // L: units
 	int32_t last_dead; // L: pid
 	uint32_t rest;
