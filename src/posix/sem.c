@@ -115,24 +115,28 @@ static int take_held(struct sem_word *w, const struct sem_wait *wait)
 	return r < 0 ? r : phi_sem_take(s, wait);
 }
 
-static int wait_not_plainly(struct sem_word *w, clockid_t clock, const struct timespec *abstime)
+static __attribute__((noinline)) int wait_not_plainly(struct sem_word *w, clockid_t clock,
+                                                      const struct timespec *abstime)
 {
 	const struct sem_wait wait = {clock, abstime, 1};
 	return result(phi_sem_is_plain(w) ? phi_sem_wait_slow(w, &wait) : take_held(w, &wait));
 }
 
+// The plain case, a cancellation point all the same.
+static inline bool wait_plainly(struct sem_word *w)
+{
+	pthread_testcancel();
+	return __builtin_expect(phi_sem_is_plain(w) && phi_sem_try_plain(w), 1);
+}
+
 int ph_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *abstime)
 {
-	struct sem_word *w = word_of(sem);
-	pthread_testcancel();
-	if (__builtin_expect(phi_sem_is_plain(w) && phi_sem_try_plain(w), 1))
-		return 0;
-	return wait_not_plainly(w, clock, abstime);
+	return wait_plainly(word_of(sem)) ? 0 : wait_not_plainly(word_of(sem), clock, abstime);
 }
 
 int ph_sem_wait(sem_t *sem)
 {
-	return ph_sem_clockwait(sem, CLOCK_REALTIME, NULL);
+	return wait_plainly(word_of(sem)) ? 0 : wait_not_plainly(word_of(sem), CLOCK_REALTIME, NULL);
 }
 
 int ph_sem_timedwait(sem_t *sem, const struct timespec *abstime)

@@ -9,13 +9,6 @@
 
 // ---- giving ----
 
-static void note_cpu(struct sem_control *c)
-{
-	uint32_t cpu = phi_cpu();
-	if (load_relaxed_u32(&c->sem.cpu) != cpu)
-		store_relaxed_u32(&c->sem.cpu, cpu);
-}
-
 static int give_on_duty(struct sem *s, struct sem_change *ch)
 {
 	struct sem_control *c = phi_sem_control(s);
@@ -33,7 +26,7 @@ static int give_on_duty(struct sem *s, struct sem_change *ch)
 int phi_sem_give(struct sem *s, uint32_t units)
 {
 	struct sem_change ch = {.slot = load_relaxed_i32(&s->slot), .units = (int32_t)units};
-	note_cpu(phi_sem_control(s));
+	phi_sem_say_cpu(&phi_sem_control(s)->sem);
 	int r = phi_sem_change(s, &ch);
 	return r == -EBUSY ? give_on_duty(s, &ch) : r;
 }
@@ -89,12 +82,6 @@ int phi_sem_try_take(struct sem *s, uint32_t units)
 	return r < 0 ? r : tell(s, units);
 }
 
-// A change of the truth since `was`, while it pays to spin for it.
-static bool spin(struct sem_control *c, uint64_t was)
-{
-	return phi_spin_while(phi_sem_spin(c), &c->truth, was, &c->sem.cpu, NULL);
-}
-
 // Leave marks in the truth, which is to be `*was` still.
 static bool set_marks(struct sem_control *c, uint64_t *was, uint32_t units)
 {
@@ -142,7 +129,7 @@ static int wait_for(struct sem *s, const struct sem_wait *wait, struct sem_chang
 	phi_enter(&h);
 	phi_duty(&h, &c->sem.deathword);
 	while (r == -EAGAIN) {
-		if (!spin(c, ch->was)) {
+		if (!phi_sem_spin(c, &c->truth, ch->was, &c->sem.cpu)) {
 			r = phi_deadline_check(&deadline);
 			if (r == 0)
 				r = sleep_on(s, &h, &deadline, ch->was, wait->units);

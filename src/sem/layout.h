@@ -37,6 +37,9 @@
 #define SEM_AWAITED 0x80000000u
 #define SEM_UNITS_MAX 0x7fffffffu
 
+// Finding out costs a post a nanosecond: only if who waits has asked.
+#define SEM_CPU_WANTED 0x80000000u
+
 enum sem_kind { // of sem_word.kind
 	SEM_PRIVATE = 0x73656d31,
 	SEM_SHARED,
@@ -48,7 +51,8 @@ struct sem_word {
 	uint32_t word;      // A
 	uint32_t deathword; // always 0: sleepers wait here for the death of who owes them a wake-up
 	uint32_t kind;      // enum sem_kind; 0 = destroyed. I
-	uint32_t cpu;       // D where the last post was made, as phi_cpu
+	uint32_t
+		cpu; // D: where a post was made, as phi_cpu; or'ed SEM_CPU_WANTED: the next one shall say
 };
 
 _Static_assert(sizeof(struct sem_word) == 16, "fits any sem_t");

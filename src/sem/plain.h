@@ -12,13 +12,6 @@ static inline bool phi_sem_is_plain(const struct sem_word *w)
 	return load_relaxed_u32(&w->kind) - SEM_PRIVATE <= SEM_NAMED - SEM_PRIVATE;
 }
 
-static inline void phi_sem_note_cpu(struct sem_word *w)
-{
-	uint32_t cpu = phi_cpu();
-	if (load_relaxed_u32(&w->cpu) != cpu)
-		store_relaxed_u32(&w->cpu, cpu);
-}
-
 static inline uint32_t phi_sem_units(uint32_t word)
 {
 	return word & SEM_AWAITED ? 0 : word;
@@ -39,7 +32,7 @@ static inline bool phi_sem_try_plain(struct sem_word *w)
 // The CPU is noted before: after the CAS the memory may be somebody else's.
 static inline int phi_sem_post_plain(struct sem_word *w)
 {
-	phi_sem_note_cpu(w);
+	phi_sem_say_cpu(w);
 	for (;;) {
 		uint32_t v = load_relaxed_u32(&w->word);
 		if (__builtin_expect(v >= SEM_UNITS_MAX, 0))

@@ -87,8 +87,15 @@ struct phi_hold;
 int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *sleep,
                   uint32_t units);
 
-// This thread's state of spinning for the semaphore at this address.
-struct phi_spin *phi_sem_spin(const void *address);
+// Spin while the word is `value`, as the policy allows: whether it changed. `address` is the semaphore's.
+bool phi_sem_spin(const void *address, const uint64_t *word, uint64_t value, uint32_t *cpu);
+
+// A post says where it is made, if a spinner wants to know.
+static inline void phi_sem_say_cpu(struct sem_word *w)
+{
+	if (__builtin_expect(load_relaxed_u32(&w->cpu) & SEM_CPU_WANTED, 0))
+		store_relaxed_u32(&w->cpu, phi_cpu() & ~SEM_CPU_WANTED);
+}
 
 // ---- truth.c: with holders ----
 

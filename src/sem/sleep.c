@@ -70,7 +70,7 @@ int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *s
 	return r < 0 ? r : 0;
 }
 
-// ---- spinning ----
+// ---- spinning: the state is the thread's, since an unnamed semaphore has no room for it ----
 
 #define SPINS 8
 
@@ -79,7 +79,7 @@ static __thread struct {
 	struct phi_spin spin;
 } spins[SPINS];
 
-struct phi_spin *phi_sem_spin(const void *address)
+static struct phi_spin *spin_of(const void *address)
 {
 	uintptr_t a = (uintptr_t)address;
 	size_t i = ((a >> 4) ^ (a >> 12)) % SPINS;
@@ -88,4 +88,13 @@ struct phi_spin *phi_sem_spin(const void *address)
 		phi_spin_init(&spins[i].spin);
 	}
 	return &spins[i].spin;
+}
+
+bool phi_sem_spin(const void *address, const uint64_t *word, uint64_t value, uint32_t *cpu)
+{
+	uint32_t said = load_relaxed_u32(cpu);
+	uint32_t peer = said & ~SEM_CPU_WANTED;
+	if (said == peer)
+		store_relaxed_u32(cpu, said | SEM_CPU_WANTED);
+	return phi_spin_while(spin_of(address), word, value, &peer, NULL);
 }

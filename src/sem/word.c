@@ -57,8 +57,7 @@ static bool spin(struct sem_word *w)
 {
 	const uint64_t *both = (const uint64_t *)w; // the deathword does not change
 	uint64_t v = load_relaxed_u64(both);
-	return phi_sem_units(load_relaxed_u32(&w->word)) != 0 ||
-	       phi_spin_while(phi_sem_spin(w), both, v, &w->cpu, NULL);
+	return phi_sem_units(load_relaxed_u32(&w->word)) != 0 || phi_sem_spin(w, both, v, &w->cpu);
 }
 
 static int sleep_on(struct sem_word *w, struct phi_hold *h, const struct phi_deadline *deadline)
