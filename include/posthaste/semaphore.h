@@ -45,10 +45,10 @@ extern "C" {
 // process hold together. A forked child holds nothing.
 #define PH_SEM_HOLDERS 0x10000000
 
-// For the oflag of ph_sem_open, of this open only: a wait whose unit may be one that came back from the dead
-// fails with EOWNERDEAD, and has taken it all the same (as a robust mutex): look after what the dead
-// process may have left half done. Every unit that came back is told of once, by some such wait; twice if
-// the process that was told dies before it gives the unit back. An orderly ph_sem_close is not told of.
+// For the oflag of ph_sem_open, for this process: a wait whose unit may be one that came back from the dead
+// fails with EOWNERDEAD, and has taken it all the same (as a robust mutex): look after what the dead process may
+// have left half done. Every unit that came back is told of once, by some such wait; twice if the process
+// that was told dies before it gives the unit back. An orderly ph_sem_close is not told of.
 #define PH_SEM_OWNERDEAD 0x20000000
 
 // The most units that a semaphore with holders can have. Without, it is SEM_VALUE_MAX.
@@ -84,6 +84,7 @@ int ph_sem_destroy(sem_t *sem);
 // ENOMEM, ENOSPC   no memory to map it; none left in the file system of the namespace
 // EBADMSG  NAME is there but is not a semaphore this version can use (other layout, truncated, damaged)
 // ENOBUFS  PH_SEM_HOLDERS_MAX processes use it already
+// EAGAIN   with holders: a process was stopped in the middle of taking units back, for a second
 // EXDEV    it is in use from another pid namespace
 // ELOOP    NAME is a symbolic link in the namespace directory
 //
