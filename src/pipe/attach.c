@@ -179,23 +179,6 @@ static int open_region(struct pipe *p)
 	return r;
 }
 
-// The control page once more, and a private page behind it for the kernel's list node. Made from the
-// descriptor that has the attached lock, so that the lock lives as long as the mapping.
-static int map_alias(struct pipe *p)
-{
-	uint8_t *a =
-		mmap(NULL, 2 * PIPE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (a == MAP_FAILED)
-		return -ENOMEM;
-	if (mmap(a, PIPE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, p->region.fd, 0) ==
-	    MAP_FAILED) {
-		munmap(a, 2 * PIPE_PAGE);
-		return -ENOMEM;
-	}
-	p->alias = a;
-	return 0;
-}
-
 static int attach(struct pipe *p)
 {
 	if (sysconf(_SC_PAGESIZE) != PIPE_PAGE)
@@ -203,7 +186,9 @@ static int attach(struct pipe *p)
 	int r = open_region(p);
 	if (r < 0)
 		return r;
-	r = map_alias(p);
+	// From the descriptor that has the attached lock, so that the lock lives as long as the mapping.
+	r = phi_mark_map(&p->mark, p->region.fd,
+	                 PHI_REGION_BODY + offsetof(struct pipe_control, lease));
 	if (r < 0) {
 		let_region_go(p);
 		return r;
@@ -327,7 +312,7 @@ void phi_pipe_vanish(struct pipe *p)
 	const int prot = PROT_READ | PROT_WRITE;
 	char file[PIPE_FILE_SIZE];
 	if (mmap(p->region.base, p->region.bytes, prot, flags, -1, 0) == MAP_FAILED ||
-	    mmap(p->alias, PIPE_PAGE, prot, flags, -1, 0) == MAP_FAILED)
+	    !phi_mark_vanish(&p->mark))
 		return;
 	file_of(p, file);
 	int dir = phi_namespace_open();
@@ -364,7 +349,7 @@ void phi_pipe_detach(struct pipe *p, int fd)
 		return;
 	store_release_ptr(&p->control, 0);
 	phi_region_unmap(&p->region);
-	munmap(p->alias, 2 * PIPE_PAGE);
+	phi_mark_unmap(&p->mark);
 	file_of(p, file);
 	int dir = phi_namespace_open();
 	if (dir < 0)

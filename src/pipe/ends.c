@@ -48,7 +48,7 @@ static void be_child(void)
 {
 	for (struct pipe *p = first_pipe(); p != NULL; p = p->next) {
 		pthread_mutex_init(&p->change, NULL);
-		p->enlisted_by = 0;
+		phi_mark_forget(&p->mark);
 		p->inside = 0;
 		p->had_lease = 0;
 		phi_pipe_forget_loans(p);
@@ -113,10 +113,8 @@ static bool may_bury(struct pipe *p)
 		leave_open_call(p);
 	if (load_acquire_u32(&p->inside) != 0)
 		return false;
-	phi_pipe_delist(p);
-	if (p->enlisted_by != 0 && phi_tid_dead(p->enlisted_by))
-		p->enlisted_by = 0;
-	return p->enlisted_by == 0;
+	phi_mark_delist(&p->mark);
+	return phi_mark_is_free(&p->mark);
 }
 
 static void bury(struct pipe *p, int fd)
@@ -324,7 +322,7 @@ static void leave_reading(struct pipe_end *e)
 		return;
 	uint32_t lease = load_relaxed_u32(&c->lease);
 	uint32_t holder = phi_pipe_leaseholder(lease);
-	bool mine = holder != 0 && holder == load_relaxed_u32(&p->enlisted_by);
+	bool mine = holder != 0 && holder == load_relaxed_u32(&p->mark.by);
 	if (mine || (load_relaxed_u32(&p->had_lease) && holder == 0 && !phi_pipe_ring_empty(c)))
 		phi_pipe_leave_ring(p, e->handle.fd, 0, false);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The lease: taken, taken over, dropped, sealed. docs/pipe.md, "The lease" and "Order". Its word is on the
-// robust list of the thread that has it, in a node on a page private to the process.
+// The lease: taken, taken over, dropped, sealed. docs/pipe.md, "The lease" and "Order". Its word is a mark
+// (sync/mark.h) of the thread that has it.
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
@@ -10,76 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-
-// ---- the robust list ----
-
-static uintptr_t node_of(const struct pipe *p, const struct phi_self *s)
-{
-	const struct pipe_control *c = (const struct pipe_control *)(p->alias + PHI_REGION_BODY);
-	uintptr_t node = (uintptr_t)&c->lease - s->robust_bias;
-	uintptr_t page = (uintptr_t)p->alias + PIPE_PAGE;
-	// The C libraries keep the way back in the word before.
-	bool inside = node >= page + sizeof(uintptr_t) && node + sizeof(uintptr_t) <= page + PIPE_PAGE;
-	return inside && sizeof(uintptr_t) == 8 ? node : 0;
-}
-
-#define AT(address) (*(uintptr_t *)(address))
-#define BACK(node) AT((node) - sizeof(uintptr_t))
-#define PLAIN(node) ((node) & ~(uintptr_t)1) // the mark of priority-inheriting mutexes off
-
-// musl walks the list itself when a thread ends, and marks every entry as if it were one of its own
-// mutexes, held or not: there the list is left alone where threads may end.
-static bool may_enlist(void)
-{
-#ifdef __GLIBC__
-	return true;
-#else
-	struct stat st;
-	return stat("/proc/self/task", &st) == 0 && st.st_nlink == 3;
-#endif
-}
-
-// As the C library links its own mutexes: it walks and changes this list as well.
-static bool enlist(struct pipe *p)
-{
-	struct phi_self *s = phi_self();
-	uint32_t by = load_acquire_u32(&p->enlisted_by); // PIPE_NODE
-	if (by == s->tid)
-		return true;
-	// Another thread's list may hold the node still; and nothing is linked before a lock that is
-	// being taken, since it is unlinked by putting back what it found.
-	if ((by != 0 && !phi_tid_dead(by)) || !s->registered || s->robust->pending != 0 ||
-	    !may_enlist())
-		return false;
-	uintptr_t node = node_of(p, s);
-	// One thread's only: two that link the node at once would mix their lists up.
-	if (node == 0 || !cas_acq_rel_u32(&p->enlisted_by, by, s->tid)) // PIPE_NODE
-		return false;
-	uintptr_t head = (uintptr_t)s->robust;
-	uintptr_t first = s->robust->list;
-	AT(node) = first;
-	BACK(node) = head;
-	compiler_barrier();
-	if (PLAIN(first) != head)
-		BACK(PLAIN(first)) = node;
-	store_relaxed_ptr(&s->robust->list, node);
-	return true;
-}
-
-void phi_pipe_delist(struct pipe *p)
-{
-	struct phi_self *s = phi_self();
-	uintptr_t node = node_of(p, s);
-	if (load_relaxed_u32(&p->enlisted_by) != s->tid || node == 0)
-		return;
-	uintptr_t next = AT(node);
-	uintptr_t before = BACK(node);
-	store_relaxed_ptr((uintptr_t *)before, next);
-	compiler_barrier();
-	if (PLAIN(next) != (uintptr_t)s->robust)
-		BACK(PLAIN(next)) = before;
-	store_release_u32(&p->enlisted_by, 0); // PIPE_NODE
-}
 
 // ---- the end of a lease ----
 
@@ -162,8 +92,8 @@ static void leave_list(struct pipe *p)
 	uint32_t me = phi_self()->tid;
 	if (phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == me)
 		return;
-	phi_pipe_delist(p);
-	if (phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == me && !enlist(p))
+	phi_mark_delist(&p->mark);
+	if (phi_pipe_leaseholder(load_relaxed_u32(&c->lease)) == me && !phi_mark_enlist(&p->mark))
 		phi_pipe_seal(p, 0);
 }
 
@@ -327,7 +257,7 @@ static int take_listed(struct pipe_end *e)
 static int take_lease(struct pipe_end *e)
 {
 	struct pipe_control *c = phi_pipe_control(e->p);
-	if (!may_take(c) || others_sleep(e->p, c, phi_self()->tid) || !enlist(e->p))
+	if (!may_take(c) || others_sleep(e->p, c, phi_self()->tid) || !phi_mark_enlist(&e->p->mark))
 		return 0;
 	int r = take_listed(e);
 	if (r != 1)
@@ -357,7 +287,7 @@ int phi_pipe_force_lease(int fd)
 int phi_pipe_take_over(struct pipe *p, int fd)
 {
 	struct pipe_both b;
-	bool listed = enlist(p);
+	bool listed = phi_mark_enlist(&p->mark);
 	int r = phi_pipe_lock_both(&b, p, fd, false);
 	if (r < 0) {
 		if (listed)

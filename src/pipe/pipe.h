@@ -10,6 +10,7 @@
 #include "core/region.h"
 #include "pipe/layout.h"
 #include "sync/lock.h"
+#include "sync/mark.h"
 #include "sync/spin.h"
 #include "sync/wait.h"
 
@@ -56,7 +57,6 @@ struct pipe {
 	uint32_t insider; // thread of the first of them
 	uint32_t insiders_differ;
 	uint32_t had_lease;   // since the process began
-	uint32_t enlisted_by; // thread of this process whose robust list has the lease's node
 	int64_t looked_ns;    // when a leaseholder last looked there
 	uint32_t gather_gap;  // how many reads to let pass between two tries to let messages gather
 	uint32_t gather_skip; // how many of them are left
@@ -68,8 +68,8 @@ struct pipe {
 	int64_t awaited_since_ns;
 	int64_t slow_read_ns; // when this process last read while writers slept
 	struct phi_region region;
-	uint8_t *alias; // the control page once more, and a private page behind it
-	uint32_t ends;  // descriptors of this process
+	struct phi_mark mark; // the lease, on the control page mapped once more
+	uint32_t ends;        // descriptors of this process
 	struct pipe *next;
 	pthread_mutex_t change;  // guards attaching and what stands below
 	struct pipe_loan *loans; // of one thread each
@@ -256,8 +256,6 @@ int phi_pipe_clear_dead(struct pipe *p, int fd);
 void phi_pipe_end_lease(struct pipe_both *b);
 // Under W: reasons to leave everything to the kernel.
 void phi_pipe_raise_flags(struct pipe_control *c, uint32_t flags);
-// Take the node off this thread's robust list, if it is there.
-void phi_pipe_delist(struct pipe *p);
 
 // ---- drain.c ----
 

@@ -118,17 +118,23 @@ struct left {
 static struct left *left;
 static uint32_t left_busy; // somebody is at the list; whoever else comes leaves it for another time
 
-static bool free_to_unmap(const struct phi_mark *m)
+bool phi_mark_is_free(struct phi_mark *m)
 {
-	uint32_t by = load_acquire_u32(&m->by);
+	uint32_t by = load_acquire_u32(&m->by); // MARK_NODE
 	return by == 0 || phi_tid_dead(by);
+}
+
+bool phi_mark_vanish(struct phi_mark *m)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+	return mmap(m->alias, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
 }
 
 static void unmap_left(void)
 {
 	for (struct left **at = &left; *at != NULL;) {
 		struct left *l = *at;
-		if (free_to_unmap(&l->mark)) {
+		if (phi_mark_is_free(&l->mark)) {
 			*at = l->next;
 			munmap(l->mark.alias, MAP_BYTES);
 			free(l);
@@ -139,9 +145,9 @@ static void unmap_left(void)
 }
 
 // The object's page goes in any case, so that the object can vanish; the other stays while it must.
-static void leave(const struct phi_mark *m)
+static void leave(struct phi_mark *m)
 {
-	mmap(m->alias, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	phi_mark_vanish(m);
 	struct left *l = malloc(sizeof *l);
 	if (l == NULL || !cas_acquire_u32(&left_busy, 0, 1)) {
 		free(l);
@@ -157,7 +163,7 @@ void phi_mark_unmap(struct phi_mark *m)
 {
 	if (m->alias == NULL)
 		return;
-	if (free_to_unmap(m))
+	if (phi_mark_is_free(m))
 		munmap(m->alias, MAP_BYTES);
 	else
 		leave(m);

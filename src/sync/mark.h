@@ -31,6 +31,12 @@ bool phi_mark_enlist(struct phi_mark *m);
 // Take it off this thread's list, if it is there. Clear the word first.
 void phi_mark_delist(struct phi_mark *m);
 
+// Whether it is on no list of a living thread.
+bool phi_mark_is_free(struct phi_mark *m);
+
+// Let go of the object, but keep the pages: the word is private from now on. False: no memory.
+bool phi_mark_vanish(struct phi_mark *m);
+
 // In a forked child: it is on no list.
 void phi_mark_forget(struct phi_mark *m);
 
