@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -62,5 +63,8 @@
 #define sem_clockwait ph_sem_clockwait
 #define sem_post ph_sem_post
 #define sem_getvalue ph_sem_getvalue
+
+#define shm_open ph_shm_open
+#define shm_unlink ph_shm_unlink
 
 #endif

@@ -7,6 +7,7 @@
 #include <posthaste/mqueue.h>
 #include <posthaste/pipe.h>
 #include <posthaste/semaphore.h>
+#include <posthaste/shm.h>
 
 #include <posthaste/common.h>
 

@@ -16,7 +16,7 @@
 
 struct guarded {
 	uintptr_t base;
-	size_t bytes;
+	uintptr_t bytes; // may grow
 	uint32_t *damaged;
 	struct guarded *next; // set before the entry is published
 };
@@ -35,7 +35,7 @@ static struct guarded *find(uintptr_t addr)
 {
 	for (struct guarded *g = first(); g != NULL; g = g->next) {
 		uintptr_t base = load_acquire_ptr(&g->base); // GUARD_ENTRY
-		if (base != 0 && addr >= base && addr - base < g->bytes)
+		if (base != 0 && addr >= base && addr - base < load_relaxed_ptr(&g->bytes))
 			return g;
 	}
 	return NULL;
@@ -64,7 +64,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		pass_on(sig, info, context);
 	} else {
 		uintptr_t from = (uintptr_t)info->si_addr & ~(page_bytes - 1);
-		size_t bytes = g->bytes - (from - load_relaxed_ptr(&g->base));
+		size_t bytes = load_relaxed_ptr(&g->bytes) - (from - load_relaxed_ptr(&g->base));
 		store_relaxed_u32(g->damaged, 1);
 		void *zeros = mmap((void *)from, bytes, PROT_READ | PROT_WRITE,
 		                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
@@ -107,13 +107,22 @@ int phi_guard_add(void *base, size_t bytes, uint32_t *damaged)
 	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
 	struct guarded *g = unused_entry();
 	if (g != NULL) {
-		g->bytes = bytes;
+		store_relaxed_ptr(&g->bytes, bytes);
 		g->damaged = damaged;
 		store_release_ptr(&g->base, (uintptr_t)base); // GUARD_ENTRY
 		install();
 	}
 	pthread_mutex_unlock(&change);
 	return g == NULL ? -ENOMEM : 0;
+}
+
+void phi_guard_extend(void *base, size_t bytes)
+{
+	pthread_mutex_lock(&change);
+	for (struct guarded *g = first(); g != NULL; g = g->next)
+		if (load_relaxed_ptr(&g->base) == (uintptr_t)base && g->bytes < bytes)
+			store_relaxed_ptr(&g->bytes, bytes);
+	pthread_mutex_unlock(&change);
 }
 
 void phi_guard_remove(void *base)

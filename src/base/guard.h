@@ -16,6 +16,8 @@
 
 // Guard [base, base + bytes); *damaged becomes 1 at a fault. 0 or -ENOMEM.
 int phi_guard_add(void *base, size_t bytes, uint32_t *damaged);
+// It has become larger.
+void phi_guard_extend(void *base, size_t bytes);
 void phi_guard_remove(void *base);
 
 // All signals that a thread may block while it touches guarded memory: a fault whose signal is blocked

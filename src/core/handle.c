@@ -71,6 +71,11 @@ static void arrange_for_fork(void)
 	pthread_atfork(before_fork, let_go, after_fork_child);
 }
 
+void phi_handle_arrange_for_fork(void)
+{
+	pthread_once(&fork_once, arrange_for_fork);
+}
+
 // The place of a descriptor in the table; NULL where there is none yet.
 static uintptr_t *place_of(int fd)
 {
@@ -128,7 +133,7 @@ int phi_handle_publish(struct phi_handle *h)
 {
 	if (h->fd >= PHI_FD_BLOCKS * PHI_FD_BLOCK)
 		return -EMFILE;
-	pthread_once(&fork_once, arrange_for_fork);
+	phi_handle_arrange_for_fork();
 	pthread_mutex_lock(&change);
 	uintptr_t *place = make_place(h->fd);
 	if (place != NULL) {

@@ -57,6 +57,9 @@ bool phi_handle_unknown(int fd);
 // All of them, of any kind.
 void phi_handle_each(void (*fn)(struct phi_handle *));
 
+// What publishing sees to by itself. For a room without handles whose objects are guarded (base/guard.h).
+void phi_handle_arrange_for_fork(void);
+
 // Publish under h->fd: 0, -ENOMEM, -EMFILE (a number beyond the table). A stale entry of the same number
 // (the program closed the descriptor behind our back) is replaced.
 int phi_handle_publish(struct phi_handle *h);

@@ -1,76 +1,23 @@
 // SPDX-License-Identifier: MIT
 //
-// Create: a nameless file (or, where the file system has none, a temporary name), space reserved by
-// the kernel (a full file system is ENOSPC here and never SIGBUS later), content complete, then one
-// link() into place. Killed before the link, a nameless file leaves nothing.
+// Create: a nameless file, space reserved, content complete, then linked into place (file.h).
 #include "core/region.h"
 
 #include "base/descriptor.h"
 #include "base/guard.h"
 #include "base/random.h"
+#include "core/file.h"
 #include "core/life.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define POPULATE_UP_TO (2 << 20)
-#define TEMP_NAME_SIZE 48
-
-static void temp_name(char name[TEMP_NAME_SIZE])
-{
-	uint64_t id[2];
-	phi_random_id(id);
-	snprintf(name, TEMP_NAME_SIZE, ".tmp-%016" PRIx64 "%016" PRIx64, id[0], id[1]);
-}
-
-// A new file without a name, or with a temporary one (temp[0] != 0).
-static int open_new(int dir, mode_t mode, char temp[TEMP_NAME_SIZE])
-{
-	temp[0] = '\0';
-	int fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-		return fd < 0 ? -errno : fd;
-	temp_name(temp);
-	fd = openat(dir, temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-	return fd < 0 ? -errno : fd;
-}
-
-static int link_into_place(int fd, int dir, const char *temp, const char *file)
-{
-	if (temp[0] != '\0')
-		return linkat(dir, temp, dir, file, 0) != 0 ? -errno : 0;
-	char path[32];
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, path, dir, file, AT_SYMLINK_FOLLOW) == 0)
-		return 0;
-	if (errno != ENOENT)
-		return -errno;
-	return linkat(fd, "", dir, file, AT_EMPTY_PATH) != 0 ? -errno : 0;
-}
-
-// Size the file, and reserve memory for its first bytes.
-static int reserve(int fd, size_t size, size_t bytes)
-{
-	struct rlimit most; // beyond which the kernel would send SIGXFSZ
-	if (getrlimit(RLIMIT_FSIZE, &most) == 0 && size > most.rlim_cur)
-		return -ENOSPC;
-	if (ftruncate(fd, (off_t)size) != 0)
-		return errno == EFBIG || errno == EINVAL ? -ENOSPC : -errno;
-	int r;
-	do
-		r = posix_fallocate(fd, 0, (off_t)bytes);
-	while (r == EINTR);
-	// Beyond what the file system can address, or the process may: short of space all the same.
-	return r == EFBIG || r == EINVAL ? -ENOSPC : -r;
-}
 
 // Populating would reserve, or fault on, what was left out of the reservation.
 static int map(struct phi_region *r, int prot, bool whole)
@@ -135,7 +82,7 @@ static void reopen_own(int fd)
 static int fill(struct phi_region *r, const struct phi_region_plan *plan)
 {
 	r->bytes = plan->bytes;
-	int e = reserve(r->fd, plan->bytes, plan->reserved == 0 ? plan->bytes : plan->reserved);
+	int e = phi_file_size(r->fd, plan->bytes, plan->reserved == 0 ? plan->bytes : plan->reserved);
 	if (e == 0)
 		e = map(r, PROT_READ | PROT_WRITE, plan->reserved == 0);
 	if (e < 0)
@@ -149,16 +96,15 @@ static int fill(struct phi_region *r, const struct phi_region_plan *plan)
 int phi_region_create(struct phi_region *r, int dir, const char *file,
                       const struct phi_region_plan *plan)
 {
-	char temp[TEMP_NAME_SIZE];
+	char temp[PHI_FILE_TEMP];
 	r->base = NULL;
-	r->fd = open_new(dir, plan->mode, temp);
+	r->fd = phi_file_new(dir, plan->mode, temp);
 	if (r->fd < 0)
 		return r->fd;
 	int e = fill(r, plan);
 	if (e == 0)
-		e = link_into_place(r->fd, dir, temp, file);
-	if (temp[0] != '\0')
-		unlinkat(dir, temp, 0);
+		e = phi_file_link(r->fd, dir, temp, file);
+	phi_file_drop_temp(dir, temp);
 	if (e < 0) {
 		if (r->base != NULL)
 			phi_region_unmap(r);
