@@ -19,8 +19,13 @@
 #define BLOCK 16
 
 static const struct bench_room ROOMS[] = {
-	{"mq", "message queues", "depth", bench_mq_cases, &bench_mq_posthaste, &bench_mq_kernel},
-	{"pipe", "pipes", "pipe", bench_pipe_cases, &bench_pipe_posthaste, &bench_pipe_kernel},
+	{"mq", "message queues", "depth", bench_mq_cases, {&bench_mq_posthaste, &bench_mq_kernel}},
+	{"pipe", "pipes", "pipe", bench_pipe_cases, {&bench_pipe_posthaste, &bench_pipe_kernel}},
+	{"sem",
+     "semaphores",
+     NULL,
+     bench_sem_cases,
+     {&bench_sem_posthaste, &bench_sem_libc, &bench_sem_sysv, &bench_sem_flock}},
 };
 
 #define ROOM_COUNT (sizeof(ROOMS) / sizeof(ROOMS[0]))
@@ -32,13 +37,21 @@ struct choice {
 	size_t patterns;
 };
 
+// A room may have several tables.
+static bool again(size_t r)
+{
+	return r > 0 && strcmp(ROOMS[r].name, ROOMS[r - 1].name) == 0;
+}
+
 static void usage(FILE *to)
 {
 	fprintf(to, "usage: posthaste bench [ROOM...] [OPTION...]\n"
 	            "Measure the library beside the kernel, in one run, repetitions interleaved.\n\n"
 	            "  ROOM            ");
-	for (size_t r = 0; r < ROOM_COUNT; r++)
-		fprintf(to, "%s%s", r ? ", " : "", ROOMS[r].name);
+	for (size_t r = 0; r < ROOM_COUNT; r++) {
+		if (!again(r))
+			fprintf(to, "%s%s", r ? ", " : "", ROOMS[r].name);
+	}
 	fprintf(to,
 	        " (default: all)\n"
 	        "  --only TEST     run these tests only: a name or a pattern; may be repeated\n"
@@ -69,23 +82,22 @@ static long whole(const char *text, long lo, long hi)
 static int add_peer(struct choice *ch, const char *program)
 {
 	struct bench_options *opt = &ch->opt;
-	if (opt->sides == BENCH_SIDES)
+	if (opt->peers == BENCH_SIDES - BENCH_CONTESTANTS)
 		return usage_error("too many peers", program);
-	if (!bench_side_from_program(&opt->side[opt->sides], program))
+	if (!bench_side_from_program(&opt->peer[opt->peers], program))
 		return usage_error("cannot run this peer", program);
-	opt->sides++;
+	opt->peers++;
 	return 0;
 }
 
 static int add_room(struct choice *ch, const char *name)
 {
+	bool found = false;
 	for (size_t r = 0; r < ROOM_COUNT; r++) {
-		if (strcmp(ROOMS[r].name, name) == 0) {
-			ch->room[r] = ch->any_room = true;
-			return 0;
-		}
+		if (strcmp(ROOMS[r].name, name) == 0)
+			found = ch->room[r] = ch->any_room = true;
 	}
-	return usage_error("no such room", name);
+	return found ? 0 : usage_error("no such room", name);
 }
 
 enum { OPT_ONLY = 256, OPT_LIST, OPT_QUICK, OPT_REPS, OPT_MS, OPT_PEER, OPT_JSON, OPT_HELP };
@@ -179,18 +191,31 @@ static void list_room(const struct choice *ch, const struct bench_room *room)
 	for (const struct bench_case *c = room->cases; c->test; c++) {
 		if (chosen(ch, c->test))
 			printf("%-4s %-19s %s, %zu bytes, %s %zu\n", room->name, c->test, c->what, c->size,
-			       room->capacity, c->pipe_size ? c->pipe_size : c->depth);
+			       bench_capacity_name(room), bench_capacity(room, c));
 	}
 }
 
-// The number of cases that ran; *failed counts those in which the library or the kernel failed.
+// The contestants of a room, then the peers.
+static void line_up(struct bench_options *opt, const struct bench_room *room)
+{
+	opt->sides = 0;
+	for (const struct bench_ops *const *ops = room->contestant; *ops; ops++) {
+		struct bench_side *side = &opt->side[opt->sides++];
+		memset(side, 0, sizeof(*side));
+		snprintf(side->name, sizeof(side->name), "%s", (*ops)->name);
+		side->ops = *ops;
+	}
+	for (size_t i = 0; i < opt->peers; i++)
+		opt->side[opt->sides++] = opt->peer[i];
+}
+
+// The number of cases that ran; *failed counts those in which the library failed.
 static size_t run_room(struct choice *ch, const struct bench_room *room, size_t *failed)
 {
 	const struct bench_case *block[BLOCK], *at = room->cases;
 	struct bench_row row[BLOCK];
 	size_t ran = 0;
-	ch->opt.side[0] = (struct bench_side){.name = "posthaste", .ops = room->ours};
-	ch->opt.side[1] = (struct bench_side){.name = "kernel", .ops = room->kernels};
+	line_up(&ch->opt, room);
 	for (size_t n; !bench_interrupted && (n = next_block(ch, &at, block)) > 0;) {
 		if (ran == 0)
 			bench_report_begin(room, &ch->opt);
@@ -198,7 +223,7 @@ static size_t run_room(struct choice *ch, const struct bench_room *room, size_t 
 			break;
 		for (size_t i = 0; i < n; i++) {
 			bench_report_row(&row[i], &ch->opt);
-			*failed += !row[i].result[0].ran;
+			*failed += row[i].result[0].error[0] != '\0';
 		}
 		ran += n;
 	}
@@ -240,7 +265,6 @@ int bench_main(int argc, char **argv)
 	ch.opt.reps = 7;
 	ch.opt.ns = 150000000;
 	ch.opt.idle_ns = 2000000000;
-	ch.opt.sides = 2;
 	const int status = take_arguments(&ch, argc, argv);
 	return status >= 0 ? status : run(&ch);
 }

@@ -31,8 +31,9 @@ struct bench_worker {
 	int64_t calls;            // system calls between the two, if the team counts them
 	uint64_t ops;             // what the worker did: the workload says what it counts
 	uint64_t sum;             // checksum of it
+	double huge;              // share of its memory in huge pages
 	char error[160];          // not empty: the worker failed
-	char pad[256 - 216];      // no two workers write one line
+	char pad[256 - 224];      // no two workers write one line
 };
 
 struct bench_team {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// One repetition of a workload: make the objects, run the team, check and reckon. bench_work.c has
-// what the workers do.
+// One repetition of a workload: make the objects, run the team, check and reckon. bench_work.c,
+// bench_units.c and bench_memory.c have what the workers do.
 #define _GNU_SOURCE
 #include "bench_load.h"
 
@@ -15,17 +15,34 @@
 
 #define MAX_ROUNDTRIPS 1000000
 
-static bench_body *const BODY[] = {
+static bench_body *const BODY[BENCH_KINDS] = {
 	[BENCH_SAME] = bench_same_worker,     [BENCH_FILL] = bench_fill_worker,
 	[BENCH_STREAM] = bench_stream_worker, [BENCH_ROUNDTRIP] = bench_roundtrip_worker,
 	[BENCH_IDLE] = bench_idle_worker,     [BENCH_EVENTS] = bench_events_worker,
+	[BENCH_LIFE] = bench_life_worker,     [BENCH_VISIT] = bench_visit_worker,
+	[BENCH_BLOCKS] = bench_blocks_worker,
 };
 
-static size_t workers_of(const struct bench_case *c)
+static bench_body *const UNITS_BODY[BENCH_KINDS] = {
+	[BENCH_SAME] = bench_units_same_worker,           [BENCH_STREAM] = bench_units_stream_worker,
+	[BENCH_ROUNDTRIP] = bench_units_roundtrip_worker, [BENCH_IDLE] = bench_units_idle_worker,
+	[BENCH_CONTEND] = bench_units_contend_worker,
+};
+
+static bench_body *body_of(const struct bench_case *c, const struct bench_ops *ops)
+{
+	return ops->post ? UNITS_BODY[c->kind] : BODY[c->kind];
+}
+
+size_t bench_workers(const struct bench_case *c)
 {
 	switch (c->kind) {
-	case BENCH_SAME: return 1;
-	case BENCH_FILL: return 1;
+	case BENCH_SAME:
+	case BENCH_FILL:
+	case BENCH_LIFE:
+	case BENCH_VISIT: return 1;
+	case BENCH_CONTEND:
+	case BENCH_BLOCKS: return c->processes;
 	case BENCH_STREAM: return c->senders + c->receivers;
 	case BENCH_ROUNDTRIP: return 2;
 	case BENCH_IDLE: return 1 + c->receivers;
@@ -58,6 +75,24 @@ static const char *check_stream(const struct bench_load *load, const struct benc
 	return ops == load->count && sum == 0 ? NULL : "messages were lost or repeated";
 }
 
+// No unit of a semaphore was lost or came from nowhere, and nobody met another inside.
+static const char *check_units(struct bench_load *load, const struct bench_team *team)
+{
+	const struct bench_case *c = load->c;
+	if (c->kind == BENCH_CONTEND && *team->counter != (uint32_t)load->count)
+		return "two were inside at a time";
+	if (c->scope == BENCH_PRIVATE)
+		return NULL; // the worker has looked
+	return load->ops->units(&load->end[0]) == (long)c->depth ? NULL : "units were lost or invented";
+}
+
+static const char *check(struct bench_load *load, const struct bench_team *team)
+{
+	if (load->ops->post)
+		return check_units(load, team);
+	return load->c->kind == BENCH_STREAM ? check_stream(load, team) : NULL;
+}
+
 static void reckon(const struct bench_case *c, struct bench_team *team, struct bench_sample *out)
 {
 	int64_t start = INT64_MAX, end = 0;
@@ -71,6 +106,7 @@ static void reckon(const struct bench_case *c, struct bench_team *team, struct b
 		switches += (double)w->switches;
 		calls += (double)w->calls;
 		ops += (double)w->ops;
+		out->huge += w->huge / (double)team->n;
 	}
 	ops = ops > 0 ? ops : 1;
 	out->ns = (double)(end - start) / ops;
@@ -119,6 +155,7 @@ static void repeat(const struct bench_case *c, const struct bench_ops *ops, uint
 	struct bench_team team;
 	const int ends = ends_of(c);
 	memset(sample, 0, sizeof(*sample));
+	load.work = c->work_ns ? bench_work_of(c->work_ns) : 0;
 	if (c->kind == BENCH_ROUNDTRIP && load.count > MAX_ROUNDTRIPS)
 		load.count = MAX_ROUNDTRIPS;
 	if (create_ends(&load, ends) != 0) {
@@ -129,12 +166,12 @@ static void repeat(const struct bench_case *c, const struct bench_ops *ops, uint
 	sample->depth = load.end[0].depth;
 	sample->pipe_size = load.end[0].pipe_size;
 	const size_t times = c->kind == BENCH_ROUNDTRIP ? (size_t)load.count : 0;
-	if (bench_team_init(&team, workers_of(c), times) != 0) {
+	if (bench_team_init(&team, bench_workers(c), times) != 0) {
 		sample->error = strerror(errno);
 	} else {
 		team.count_calls = count_calls;
-		if (bench_team_run(&team, c->layout, BODY[c->kind], &load, &sample->error) == 0) {
-			sample->error = c->kind == BENCH_STREAM ? check_stream(&load, &team) : NULL;
+		if (bench_team_run(&team, c->layout, body_of(c, ops), &load, &sample->error) == 0) {
+			sample->error = check(&load, &team);
 			reckon(c, &team, sample);
 		}
 		bench_team_free(&team);
@@ -164,13 +201,14 @@ uint64_t bench_calibrate(const struct bench_case *c, const struct bench_ops *ops
 	if (c->kind == BENCH_IDLE)
 		return (uint64_t)ns;
 	// A short run is mostly its start, where the workers meet: so grow until most of the time is work.
-	for (uint64_t count = 256;;) {
+	const uint64_t least = c->kind == BENCH_LIFE ? 1 : 64;
+	for (uint64_t count = 4 * least;;) {
 		bench_repeat(c, ops, count, sample);
 		if (sample->error)
 			return 0;
 		const double want = (double)ns / sample->ns;
 		if (want < 2 * (double)count)
-			return want < 64 ? 64 : (uint64_t)want;
+			return want < (double)least ? least : (uint64_t)want;
 		count = want < 8 * (double)count ? (uint64_t)want : 8 * count;
 	}
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // The workloads: what is done, how often, by whom, and the check that it was done right. They know
-// a transport only by its struct bench_ops, so that every contestant runs the very same code:
-// bench_mq_ops.c and bench_pipe_ops.c have the library's and the kernel's objects, bench/peers/ the
-// others. bench_work.c and bench_events.c do the work.
+// a contestant only by its struct bench_ops, so that all of them run the very same code:
+// bench_*_ops.c have the library's and the system's objects, bench/peers/ the others. bench_work.c and
+// bench_events.c do the work with messages, bench_units.c with semaphores, bench_memory.c with memory.
 //
 // Every message carries who sent it and its number at both ends, and every receiver checks them: a
-// transport that loses, repeats, reorders or tears cannot look fast.
+// transport that loses, repeats, reorders or tears cannot look fast. Nor can a semaphore that loses a
+// unit or lets two in, or memory that is not zero, or that two were given.
 #ifndef CLI_BENCH_LOAD_H
 #define CLI_BENCH_LOAD_H
 
@@ -19,16 +20,25 @@ extern "C" {
 #endif
 
 enum bench_kind {
-	BENCH_SAME,      // send + receive in one process; one operation = both
+	BENCH_SAME,      // send + receive, or wait + post, in one process; one operation = both
 	BENCH_FILL,      // one process fills the queue and drains it; one operation = send + receive
-	BENCH_STREAM,    // senders to receivers; one operation = one message passed on
+	BENCH_STREAM,    // senders to receivers; one operation = one message or unit passed on
 	BENCH_ROUNDTRIP, // one process asks, one answers; one operation = there and back
 	BENCH_IDLE,      // blocked receivers for a while; one operation = one receiver's wait
 	BENCH_EVENTS, // one sender, many objects in turn; one receiver's epoll; one operation = a message
+	BENCH_CONTEND, // processes that want one unit; one operation = wait, section, post, a pause as long
+	BENCH_LIFE,   // one operation = create, map, touch every page, unmap, remove
+	BENCH_VISIT,  // one operation = map an object that is there, touch a page, unmap
+	BENCH_BLOCKS, // one operation = allocate + free, in each process
 };
+
+#define BENCH_KINDS (BENCH_BLOCKS + 1)
 
 // A side that does not use the library, where the other one does.
 enum bench_stranger { BENCH_NOBODY, BENCH_FOREIGN_SENDER, BENCH_FOREIGN_RECEIVER };
+
+// Where a semaphore is.
+enum bench_scope { BENCH_SHARED, BENCH_PRIVATE, BENCH_NAMED };
 
 // What a worker is going to do with an object.
 enum bench_role { BENCH_SENDER = 1, BENCH_RECEIVER = 2, BENCH_BOTH = 3, BENCH_POLLER = 4 };
@@ -49,20 +59,39 @@ struct bench_case {
 	bool zero_copy;  // use the transport's loans, if it has any
 	bool priorities; // spread over all priorities instead of one
 	bool show_cpu;   // CPU time is what this case is about
+	bool show_calls; // so are system calls
+
+	unsigned processes; // BENCH_CONTEND, BENCH_BLOCKS
+	enum bench_scope scope;
+	bool holders;     // what a killed process held comes back
+	unsigned work_ns; // BENCH_CONTEND: computing inside the section, and outside
+	bool huge;        // ask for huge pages
+	size_t smallest;  // BENCH_BLOCKS: sizes from here to `size`; 0: `size` only
+	unsigned live;    // blocks that each process has at a time
 };
 
-// What can be measured in one room: its cases, up to one without a name, and the two contestants.
+#define BENCH_CONTESTANTS 4
+
+// What can be measured in one room: its cases, up to one without a name, and the contestants: the
+// library, what the system has for it, and what else it has.
 struct bench_room {
 	const char *name, *what;
-	const char *capacity; // what holds back a sender: depth, or size of the pipe
+	const char *capacity; // a column: what holds back a sender (depth, pipe); NULL: processes
 	const struct bench_case *cases;
-	const struct bench_ops *ours, *kernels;
+	const struct bench_ops *contestant[BENCH_CONTESTANTS + 1];
 };
 
-extern const struct bench_case bench_mq_cases[];                       // bench_mq.c
-extern const struct bench_ops bench_mq_posthaste, bench_mq_kernel;     // bench_mq_ops.c
-extern const struct bench_case bench_pipe_cases[];                     // bench_pipe.c
-extern const struct bench_ops bench_pipe_posthaste, bench_pipe_kernel; // bench_pipe_ops.c
+extern const struct bench_case bench_mq_cases[];                         // bench_mq.c
+extern const struct bench_ops bench_mq_posthaste, bench_mq_kernel;       // bench_mq_ops.c
+extern const struct bench_case bench_pipe_cases[];                       // bench_pipe.c
+extern const struct bench_ops bench_pipe_posthaste, bench_pipe_kernel;   // bench_pipe_ops.c
+extern const struct bench_case bench_sem_cases[];                        // bench_sem.c
+extern const struct bench_ops bench_sem_posthaste, bench_sem_libc;       // bench_sem_ops.c
+extern const struct bench_ops bench_sem_sysv, bench_sem_flock;           // bench_sem_other.c
+extern const struct bench_case bench_shm_cases[], bench_arena_cases[];   // bench_shm.c
+extern const struct bench_ops bench_shm_posthaste, bench_shm_system;     // bench_shm_ops.c
+extern const struct bench_ops bench_shm_reserved;                        // bench_shm_ops.c
+extern const struct bench_ops bench_arena_posthaste, bench_arena_malloc; // bench_arena_ops.c
 
 #define BENCH_MIN_SIZE 24
 #define BENCH_MARKS_EVERY 4096 // a byte stream's messages are marked so often, besides both ends
@@ -97,6 +126,26 @@ struct bench_ops {
 	const void *(*borrow)(struct bench_end *end, size_t *len);
 	int (*release)(struct bench_end *end);
 	bool one_to_one; // cannot have several senders or receivers, nor priorities
+
+	// Semaphores. `pairs` waits and posts n times by itself: a call through a pointer would count.
+	int (*post)(struct bench_end *end);
+	int (*wait)(struct bench_end *end);
+	int (*pairs)(struct bench_end *end, uint64_t n);
+	long (*units)(struct bench_end *end); // that are there now
+
+	// Shared memory: make the object and map it; map what `create` has made (BENCH_VISIT only); unmap;
+	// remove the name. NULL or -1 with errno.
+	void *(*make)(struct bench_end *end);
+	void *(*map)(struct bench_end *end);
+	int (*unmap)(struct bench_end *end, void *at);
+	int (*remove)(struct bench_end *end);
+
+	// Blocks of memory, told by a number that is the same in every process, if it has several. 0 or -1: it
+	// failed.
+	uint64_t (*allocate)(struct bench_end *end, size_t bytes);
+	int (*deallocate)(struct bench_end *end, uint64_t block);
+	void *(*address)(struct bench_end *end, uint64_t block);
+
 	bool (*can)(const struct bench_case *c); // NULL: all of its room
 };
 
@@ -109,8 +158,12 @@ struct bench_sample {
 	double p50_ns, p99_ns; // BENCH_ROUNDTRIP: of single round trips; else 0
 	size_t size, depth;    // in fact used
 	size_t pipe_size;
+	double huge;       // share of the memory that was in huge pages, 0 to 1
 	const char *error; // not NULL: it failed, and why
 };
+
+// How many processes take part.
+size_t bench_workers(const struct bench_case *c);
 
 // True if these ops can do this case at all.
 bool bench_can(const struct bench_case *c, const struct bench_ops *ops);

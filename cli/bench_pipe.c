@@ -6,8 +6,8 @@
 // gets from F_SETPIPE_SZ. Both contestants have the size that stands here.
 #include "bench_load.h"
 
-#define USUAL .pipe_size = 65536
-#define WIDE .pipe_size = 1048576
+#define USUAL .pipe_size = 65536, .show_calls = true
+#define WIDE .pipe_size = 1048576, .show_calls = true
 
 #define KIND(name, where, s, r) \
 	.kind = BENCH_##name, .layout = BENCH_##where, .senders = s, .receivers = r

@@ -46,7 +46,11 @@ static const char *size_text(size_t bytes)
 	static char text[4][24];
 	static unsigned next;
 	char *out = text[next++ % 4];
-	if (bytes >= 1048576 && bytes % 1048576 == 0)
+	if (bytes == 0)
+		return "-";
+	if (bytes >= 1073741824 && bytes % 1073741824 == 0)
+		snprintf(out, sizeof(text[0]), "%zu GiB", bytes / 1073741824);
+	else if (bytes >= 1048576 && bytes % 1048576 == 0)
 		snprintf(out, sizeof(text[0]), "%zu MiB", bytes / 1048576);
 	else if (bytes >= 1024 && bytes % 1024 == 0)
 		snprintf(out, sizeof(text[0]), "%zu KiB", bytes / 1024);
@@ -55,13 +59,24 @@ static const char *size_text(size_t bytes)
 	return out;
 }
 
-// How much may wait between the two sides.
-static const char *capacity_text(const struct bench_case *c)
+const char *bench_capacity_name(const struct bench_room *room)
+{
+	return room->capacity ? room->capacity : "procs";
+}
+
+size_t bench_capacity(const struct bench_room *room, const struct bench_case *c)
+{
+	if (!room->capacity)
+		return bench_workers(c);
+	return c->pipe_size ? c->pipe_size : c->depth;
+}
+
+static const char *capacity_text(const struct bench_row *row)
 {
 	static char text[24];
-	if (c->pipe_size)
-		return size_text(c->pipe_size);
-	snprintf(text, sizeof(text), "%zu", c->depth);
+	if (row->c->pipe_size)
+		return size_text(row->c->pipe_size);
+	snprintf(text, sizeof(text), "%zu", bench_capacity(row->room, row->c));
 	return text;
 }
 
@@ -76,7 +91,7 @@ void bench_report_begin(const struct bench_room *room, const struct bench_option
 	       "ratio = the other's time / posthaste's\n\n",
 	       room->name, room->what, bench_cpus(), bench_cpus() == 1 ? "" : "s", os.release,
 	       opt->reps, opt->reps == 1 ? "" : "s");
-	printf("%-19s %-31s %8s %8s", "test", "", "size", room->capacity);
+	printf("%-19s %-31s %8s %8s", "test", "", "size", bench_capacity_name(room));
 	for (size_t s = 0; s < opt->sides; s++)
 		printf(s ? " %11s %6s" : " %11s", opt->side[s].name, "ratio");
 	printf("\n");
@@ -106,11 +121,11 @@ static void sub_row(const struct bench_row *row, const struct bench_options *opt
 	figures(row, opt, field);
 }
 
-// System calls of all workers: by the MiB for a stream, else for an operation.
+// System calls of all workers: by the MiB for a stream of bytes, else for an operation.
 static void calls_row(const struct bench_row *row, const struct bench_options *opt)
 {
 	const struct bench_case *c = row->c;
-	const bool stream = c->kind == BENCH_STREAM;
+	const bool stream = c->kind == BENCH_STREAM && c->pipe_size > 0;
 	const double times = stream ? MIB / (double)c->size : 1;
 	if (row->result[0].calls < 0)
 		return;
@@ -119,6 +134,20 @@ static void calls_row(const struct bench_row *row, const struct bench_options *o
 		const struct bench_result *r = &row->result[s];
 		printf(s > 1 ? " %6s %11s" : "%s %11s", "",
 		       r->ran && r->calls >= 0 ? number(r->calls * times) : "-");
+	}
+	printf("\n");
+}
+
+// How much of the memory the machine gave in huge pages.
+static void huge_note(const struct bench_row *row, const struct bench_options *opt)
+{
+	const char *before = "in huge pages: ";
+	printf("%-19s   ", "");
+	for (size_t s = 0; s < opt->sides; s++) {
+		if (!row->result[s].ran)
+			continue;
+		printf("%s%s %.0f %%", before, opt->side[s].name, 100 * row->result[s].huge);
+		before = ", ";
 	}
 	printf("\n");
 }
@@ -139,17 +168,19 @@ static void notes(const struct bench_row *row, const struct bench_options *opt)
 			       opt->side[s].name, r->size);
 	}
 	if (row->c->kind == BENCH_IDLE && row->result[0].ran)
-		printf("%-19s   context switches of a receiver: %s; kernel %s\n", "",
-		       number(row->result[0].switches), number(row->result[1].switches));
+		printf("%-19s   context switches of a receiver: %s; %s %s\n", "",
+		       number(row->result[0].switches), opt->side[1].name, number(row->result[1].switches));
+	if (row->c->huge && row->result[0].ran)
+		huge_note(row, opt);
 	if (row->last_of_group)
-		printf("%-19s   %s: the last costs %s times the first; kernel %s\n", "", row->c->group,
-		       number(row->growth[0]), number(row->growth[1]));
+		printf("%-19s   %s: the last costs %s times the first; %s %s\n", "", row->c->group,
+		       number(row->growth[0]), opt->side[1].name, number(row->growth[1]));
 }
 
 static void human(const struct bench_row *row, const struct bench_options *opt)
 {
 	const struct bench_case *c = row->c;
-	printf("%-19s %-31s %8s %8s", c->test, c->what, size_text(c->size), capacity_text(c));
+	printf("%-19s %-31s %8s %8s", c->test, c->what, size_text(c->size), capacity_text(row));
 	figures(row, opt, offsetof(struct bench_result, ns));
 	if (c->kind == BENCH_ROUNDTRIP) {
 		sub_row(row, opt, "p50", offsetof(struct bench_result, p50_ns));
@@ -157,7 +188,7 @@ static void human(const struct bench_row *row, const struct bench_options *opt)
 	}
 	if (c->show_cpu)
 		sub_row(row, opt, "CPU time", offsetof(struct bench_result, cpu_ns));
-	if (c->pipe_size)
+	if (c->show_calls)
 		calls_row(row, opt);
 	notes(row, opt);
 }
@@ -166,6 +197,11 @@ static void human(const struct bench_row *row, const struct bench_options *opt)
 static void json_field(const char *prefix, const char *key, double value)
 {
 	printf(",\"%s%s%s\":%.6g", prefix, *prefix ? "_" : "", key, value);
+}
+
+static const char *key_of(const struct bench_options *opt, size_t s)
+{
+	return s == 1 ? "kernel" : opt->side[s].name;
 }
 
 static void json_failure(const char *name, const char *error)
@@ -182,7 +218,7 @@ static void json_failure(const char *name, const char *error)
 static void json_side(const struct bench_row *row, const struct bench_options *opt, size_t s)
 {
 	const struct bench_result *r = &row->result[s];
-	const char *name = opt->side[s].name;
+	const char *name = key_of(opt, s);
 	if (r->error[0])
 		json_failure(name, r->error);
 	if (!r->ran)
@@ -200,10 +236,26 @@ static void json_side(const struct bench_row *row, const struct bench_options *o
 		json_field(name, "size", (double)r->size);
 	if (r->pipe_size != row->c->pipe_size)
 		json_field(name, "pipe_size", (double)r->pipe_size);
-	if (row->c->pipe_size && r->calls >= 0)
+	if (row->c->huge)
+		json_field(name, "huge", r->huge);
+	if (row->c->show_calls && r->calls >= 0)
 		json_field(name, "calls", r->calls);
 	if (row->c->pipe_size && r->calls >= 0 && row->c->kind == BENCH_STREAM)
 		json_field(name, "calls_per_mib", r->calls * MIB / (double)r->size);
+}
+
+static void json_capacity(const struct bench_row *row)
+{
+	const struct bench_case *c = row->c;
+	if (!row->room->capacity) {
+		printf(",\"processes\":%zu", bench_workers(c));
+		return;
+	}
+	if (c->pipe_size)
+		printf(",\"pipe_size\":%zu", c->pipe_size);
+	else
+		printf(",\"depth\":%zu", c->depth);
+	printf(",\"senders\":%u,\"receivers\":%u", c->senders, c->receivers);
 }
 
 static void json(const struct bench_row *row, const struct bench_options *opt)
@@ -211,17 +263,13 @@ static void json(const struct bench_row *row, const struct bench_options *opt)
 	const struct bench_case *c = row->c;
 	const struct bench_result *ours = &row->result[0];
 	printf("{\"room\":\"%s\",\"test\":\"%s\",\"size\":%zu", row->room->name, c->test, c->size);
-	if (c->pipe_size)
-		printf(",\"pipe_size\":%zu", c->pipe_size);
-	else
-		printf(",\"depth\":%zu", c->depth);
-	printf(",\"senders\":%u,\"receivers\":%u", c->senders, c->receivers);
+	json_capacity(row);
 	for (size_t s = 0; s < opt->sides; s++)
 		json_side(row, opt, s);
 	for (size_t s = 1; s < opt->sides; s++) {
 		const struct bench_result *r = &row->result[s];
 		if (ours->ran && r->ran && ours->ns > 0)
-			json_field(s == 1 ? "" : opt->side[s].name, "ratio", r->ns / ours->ns);
+			json_field(s == 1 ? "" : key_of(opt, s), "ratio", r->ns / ours->ns);
 	}
 	if (ours->ran && row->result[1].ran && row->result[1].cpu_ns > 0)
 		json_field("", "cpu_ratio", ours->cpu_ns / row->result[1].cpu_ns);

@@ -142,7 +142,7 @@ static void count_calls(struct track *t, const struct bench_side *side, const st
 	struct bench_sample sample;
 	const bool span_is_count = c->kind == BENCH_IDLE;
 	t->calls = -1;
-	if (!side->ops || !c->pipe_size || t->n == 0 || t->error[0] || bench_interrupted ||
+	if (!side->ops || !c->show_calls || t->n == 0 || t->error[0] || bench_interrupted ||
 	    span_is_count)
 		return;
 	if (bench_count_calls(c, side->ops, t->count / 4 + 1, &sample))
@@ -181,6 +181,7 @@ static void conclude(const struct track *t, const struct bench_case *c, struct b
 	r->switches = median(t, offsetof(struct bench_sample, switches));
 	r->p50_ns = median(t, offsetof(struct bench_sample, p50_ns));
 	r->p99_ns = median(t, offsetof(struct bench_sample, p99_ns));
+	r->huge = median(t, offsetof(struct bench_sample, huge));
 }
 
 static void compare(struct bench_row *row, size_t n)

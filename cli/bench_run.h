@@ -7,11 +7,12 @@
 
 #include "bench_load.h"
 
-#define BENCH_SIDES 6
+#define BENCH_SIDES 8
 #define BENCH_REPS 99
 
-// A contestant: side 0 is the library, side 1 the kernel, the rest are programs of their own
-// (bench/peers/peer.c), which measure one repetition at a time and print it as a line of JSON.
+// A contestant: side 0 is the library, side 1 the system's own, further ones what else a system has; the
+// rest are programs of their own (bench/peers/peer.c), which measure one repetition at a time and print
+// it as a line of JSON. In our JSON side 1 is always "kernel".
 struct bench_side {
 	char name[24];
 	const struct bench_ops *ops; // or
@@ -24,6 +25,8 @@ struct bench_options {
 	bool json;
 	size_t sides;
 	struct bench_side side[BENCH_SIDES];
+	size_t peers;
+	struct bench_side peer[BENCH_SIDES];
 };
 
 // One case's figures for one contestant: medians over the repetitions.
@@ -31,6 +34,7 @@ struct bench_result {
 	bool ran;
 	double ns, cpu_ns, switches, p50_ns, p99_ns;
 	double calls; // system calls; negative if not counted
+	double huge;
 	size_t size, depth, pipe_size;
 	char error[200]; // not empty: it failed
 };
@@ -53,6 +57,10 @@ bool bench_run_block(const struct bench_room *room, const struct bench_case *con
 
 void bench_report_begin(const struct bench_room *room, const struct bench_options *opt);
 void bench_report_row(const struct bench_row *row, const struct bench_options *opt);
+
+// The column of a room that says how much may wait between two sides, or how many there are.
+const char *bench_capacity_name(const struct bench_room *room);
+size_t bench_capacity(const struct bench_room *room, const struct bench_case *c);
 
 extern volatile int bench_interrupted;
 

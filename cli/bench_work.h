@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The workers of each workload (bench_work.c, bench_events.c), for bench_load.c, which starts them,
-// and what these have in common: sending and receiving messages that can be checked.
+// The workers of each workload (bench_work.c, bench_events.c, bench_units.c, bench_memory.c), for
+// bench_load.c, which starts them, and what those with messages have in common: sending and receiving
+// some that can be checked.
 #ifndef CLI_BENCH_WORK_H
 #define CLI_BENCH_WORK_H
 
@@ -32,6 +33,7 @@ struct bench_load {
 	const struct bench_ops *ops;
 	struct bench_end end[BENCH_MAX_ENDS]; // round trips: there and back
 	uint64_t count;
+	uint64_t work; // turns of bench_work that take the case's work_ns
 };
 
 // How many messages sender number `index` sends.
@@ -58,5 +60,17 @@ void bench_stream_worker(struct bench_team *team, void *arg);
 void bench_roundtrip_worker(struct bench_team *team, void *arg);
 void bench_idle_worker(struct bench_team *team, void *arg);
 void bench_events_worker(struct bench_team *team, void *arg);
+void bench_units_same_worker(struct bench_team *team, void *arg);
+void bench_units_stream_worker(struct bench_team *team, void *arg);
+void bench_units_roundtrip_worker(struct bench_team *team, void *arg);
+void bench_units_idle_worker(struct bench_team *team, void *arg);
+void bench_units_contend_worker(struct bench_team *team, void *arg);
+void bench_life_worker(struct bench_team *team, void *arg);
+void bench_visit_worker(struct bench_team *team, void *arg);
+void bench_blocks_worker(struct bench_team *team, void *arg);
+
+// Compute for so many turns; how many take `ns` on this machine, found out once in a process.
+void bench_work(uint64_t turns);
+uint64_t bench_work_of(unsigned ns);
 
 #endif
