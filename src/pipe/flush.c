@@ -160,23 +160,37 @@ static bool save_until_quiet(struct pipe_both *b, struct rest *rest)
 	return quiet;
 }
 
+// Whether the kernel's pipe can be made to hold the ring and `rest->room` bytes. It stays as it is until it
+// is empty: strangers would fill it while we read, with more than there is room for.
+static bool may_pour(struct pipe_both *b, uint32_t size, struct rest *rest)
+{
+	long before = syscall(SYS_fcntl, b->fd, F_GETPIPE_SZ);
+	size_t ample = REST_AMPLE_BYTES - size; // for a stranger's, who fills what we empty
+	rest->room = most_rest(b);
+	if (rest->room < ample && make_room(b, REST_AMPLE_BYTES))
+		rest->room = ample;
+	else if (!make_room(b, whole_pages(size) + whole_pages(rest->room)))
+		return false;
+	syscall(SYS_fcntl, b->fd, F_SETPIPE_SZ, before);
+	return true;
+}
+
 // The ring is full, and bytes that come behind it stand in the kernel's pipe: out of the way with them
 // for a moment. If this process dies in that moment, it has read them.
 static void pour_before_rest(struct pipe_both *b, uint32_t size)
 {
-	struct rest rest = {.room = most_rest(b)};
-	size_t ample = REST_AMPLE_BYTES - size; // for a stranger's, who fills what we empty
-	if (rest.room < ample && make_room(b, REST_AMPLE_BYTES))
-		rest.room = ample;
-	else if (!make_room(b, whole_pages(size) + whole_pages(rest.room)))
-		return; // it comes first, for readers of the library
+	struct rest rest = {0};
+	if (!may_pour(b, size, &rest))
+		return; // the ring comes first, for readers of the library
 	rest.bytes = mmap(NULL, rest.room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (rest.bytes == MAP_FAILED)
 		return;
-	if (save_until_quiet(b, &rest))
-		pour(b, load_relaxed_u64(&b->c->head), load_relaxed_u64(&b->c->tail), rest);
-	else // a writer may still come between: back it goes, and the ring stays
-		pour(b, load_relaxed_u64(&b->c->head), load_relaxed_u64(&b->c->head), rest);
+	bool quiet = save_until_quiet(b, &rest);
+	uint64_t head = load_relaxed_u64(&b->c->head);
+	// Where a writer may still come between, the rest goes back, and the ring stays.
+	uint64_t tail = quiet ? load_relaxed_u64(&b->c->tail) : head;
+	make_room(b, whole_pages(tail - head) + whole_pages(rest.n));
+	pour(b, head, tail, rest);
 	munmap(rest.bytes, rest.room);
 }
 
@@ -189,7 +203,11 @@ int phi_pipe_open_both(int fd)
 
 // The ring's bytes into the kernel's pipe, before what stands there. While it lasts the lease reads as
 // that of a dead: nobody uses it, everybody comes for the locks to take it away, and if we die so it is.
-static void flush(struct pipe_both *b, bool strangers)
+//
+// Ring full, and bytes behind it in the kernel's pipe: who reads the ring first, or polls, is served as it is.
+// A stranger at the reading end is not, and gets all that can be moved without losing its order: not where
+// other strangers fill what is emptied.
+static void flush(struct pipe_both *b, bool to_strangers, bool strangers)
 {
 	struct pipe_control *c = b->c;
 	uint32_t size = phi_pipe_size(c);
@@ -208,7 +226,7 @@ static void flush(struct pipe_both *b, bool strangers)
 		phi_ring(&c->room_event, INT_MAX);
 	fence_seq_cst();
 	if (!phi_pipe_drain_until_quiet(b, FLUSH_PATIENCE_NS)) {
-		if (!strangers) // who fill what we empty
+		if (!strangers && (to_strangers || phi_pipe_kernel_bytes(b->fd) == 0))
 			pour_before_rest(b, size);
 	} else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
 		pour(b, load_relaxed_u64(&c->head), load_relaxed_u64(&c->tail), (struct rest){NULL, 0, 0});
@@ -234,7 +252,7 @@ int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving)
 	bool strangers = (load_relaxed_u32(&b.c->flags) & PIPE_FOREIGN) != 0; // before who now comes
 	phi_pipe_raise_flags(b.c, flags);
 	if (vacant(&b.c->held) && vacant(&b.c->reserved))
-		flush(&b, strangers);
+		flush(&b, (flags & (PIPE_FOREIGN | PIPE_EXPORTED)) != 0, strangers);
 	phi_pipe_end_lease(&b);
 	phi_pipe_unlock_both(&b);
 	return 0;
