@@ -43,6 +43,26 @@ int cli_fail(int status, const char *object, const char *text, ...)
 	return status;
 }
 
+int cli_fail_as(const struct cli_failure *table, const char *name, int err)
+{
+	for (; table->err != 0; table++)
+		if (table->err == err)
+			return cli_fail(table->status, name, "%s%s", table->text, table->named ? name + 1 : "");
+	return cli_fail(STATUS_REFUSED, name, "%s; see: posthaste doctor", strerror(err));
+}
+
+void cli_warn(const char *object, const char *text, ...)
+{
+	va_list args;
+
+	begin_complaint();
+	fprintf(stderr, "%s: ", object);
+	va_start(args, text);
+	vfprintf(stderr, text, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
 int cli_usage_error(const char *text, ...)
 {
 	va_list args;
@@ -60,6 +80,10 @@ void cli_print_help(FILE *out, const struct command *command)
 {
 	fprintf(out, "usage: posthaste %s%s%s\n%s\n", command->name, *command->arguments ? " " : "",
 	        command->arguments, command->summary);
+	if (command->parts)
+		fputc('\n', out);
+	for (const struct command *const *part = command->parts; part && *part; part++)
+		fprintf(out, "  %-10s %s\n", (*part)->name, (*part)->summary);
 	if (*command->help)
 		fprintf(out, "\n%s", command->help);
 }

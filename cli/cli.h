@@ -25,10 +25,12 @@ struct command {
 	const char *summary;   // one line, for the list of commands
 	const char *help;      // the options, a line each; NULL: ask run, with --help
 	int (*run)(int argc, char **argv);
+	const struct command *const *parts; // "sem mk" of "sem", up to a NULL; they run instead
 };
 
 extern const struct command cmd_mk, cmd_rm, cmd_ls, cmd_info, cmd_send, cmd_recv, cmd_peek;
 extern const struct command cmd_mkfifo, cmd_cat, cmd_write, cmd_tee, cmd_pipe;
+extern const struct command cmd_sem, cmd_lock;
 extern const struct command cmd_bench, cmd_demo, cmd_doctor;
 
 // The command that runs, for complaints and help. Set once by main.
@@ -41,6 +43,18 @@ extern void (*cli_sigpipe_before)(int);
 // NULL. TEXT says why and what to do.
 __attribute__((format(printf, 3, 4))) int cli_fail(int status, const char *object, const char *text,
                                                    ...);
+
+// Why a call on an object failed and what to do, by error; a table ends with err 0. `named` puts the name
+// behind the text, without its slash. What is not in the table is told in the system's words.
+struct cli_failure {
+	int err, status;
+	bool named;
+	const char *text;
+};
+int cli_fail_as(const struct cli_failure *table, const char *name, int err);
+
+// A line to stderr like cli_fail's, about what is done all the same.
+__attribute__((format(printf, 2, 3))) void cli_warn(const char *object, const char *text, ...);
 
 // A usage error: the text, and where the help is.
 __attribute__((format(printf, 1, 2))) int cli_usage_error(const char *text, ...);

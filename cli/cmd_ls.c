@@ -136,7 +136,7 @@ static void show_unreadable(struct view *view, const char *kind, const char *nam
 }
 
 // An object may go away between the directory and the look: then it is not listed.
-static void show_queue(struct view *view, const struct queue_list *list, const char *name)
+static void show_queue(struct view *view, const struct names *list, const char *name)
 {
 	struct ph_mq_info info;
 	struct stat file;
@@ -155,7 +155,7 @@ static void show_queue(struct view *view, const struct queue_list *list, const c
 	}
 	const int err = errno;
 
-	queue_path(list, name, path);
+	names_path(list, name, path);
 	if (err != ENOENT && lstat(path, &file) == 0)
 		show_unreadable(view, "mq", name, &file, err);
 }
@@ -192,7 +192,7 @@ static int show_rings(struct view *view, const char *directory)
 	return STATUS_DONE;
 }
 
-static int show_all(struct view *view, const struct queue_list *list)
+static int show_all(struct view *view, const struct names *list)
 {
 	int status = STATUS_DONE;
 
@@ -220,7 +220,7 @@ static void take_option(int opt, struct view *view)
 static int run(int argc, char **argv)
 {
 	struct view view = {.format = FORMAT_TABLE};
-	struct queue_list list;
+	struct names list;
 	int opt;
 
 	opterr = 0;
@@ -234,11 +234,11 @@ static int run(int argc, char **argv)
 		                       argv[optind]);
 	if (view.only_queues && view.only_pipes)
 		view.only_queues = view.only_pipes = false;
-	if (!queue_list(&list))
+	if (!names_list(&list, NAMES_QUEUES))
 		return STATUS_REFUSED;
 	const int status = show_all(&view, &list);
 
-	queue_list_free(&list);
+	names_free(&list);
 	return status;
 }
 

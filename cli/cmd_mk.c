@@ -81,7 +81,7 @@ static int make(const char *name, const struct wish *wish)
 static int run(int argc, char **argv)
 {
 	struct wish wish = {.mode = 0600};
-	char name[QUEUE_NAME_MAX];
+	char name[NAME_WHOLE_MAX];
 	int opt, status;
 
 	opterr = 0;

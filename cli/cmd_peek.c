@@ -44,7 +44,7 @@ static int peek(const char *name, const struct sink *sink)
 static int run(int argc, char **argv)
 {
 	struct sink sink = {.framing = FRAMING_LINES};
-	char name[QUEUE_NAME_MAX];
+	char name[NAME_WHOLE_MAX];
 	int opt;
 
 	opterr = 0;

@@ -47,9 +47,9 @@ static bool cut(struct line *line, const char *separator, int count, char **word
 		words[i] = NULL;
 		if (!*begin)
 			return false;
-		line->station =
-			memory_resize(line->station, (size_t)line->count + 1, sizeof *line->station);
-		line->station[line->count++] = (struct station){.argv = begin};
+		line->program =
+			memory_resize(line->program, (size_t)line->count + 1, sizeof *line->program);
+		line->program[line->count++] = (struct program){.argv = begin};
 		begin = words + i + 1;
 	}
 	return line->count > 1;
@@ -69,7 +69,7 @@ static int run(int argc, char **argv)
 			return status;
 	}
 	if (!cut(&line, wish.separator, argc - optind, argv + optind)) {
-		free(line.station);
+		free(line.program);
 		return cli_usage_error("two programs are needed, with %s between them", wish.separator);
 	}
 	line.size = (int)wish.size;

@@ -34,7 +34,7 @@ static const struct option options[] = {
 };
 
 struct receiving {
-	char name[QUEUE_NAME_MAX];
+	char name[NAME_WHOLE_MAX];
 	mqd_t mq;
 	uint64_t wanted, taken;
 	bool all, follow, nonblock;

@@ -23,7 +23,7 @@ static const struct option options[] = {
 };
 
 struct sending {
-	char name[QUEUE_NAME_MAX];
+	char name[NAME_WHOLE_MAX];
 	mqd_t mq;
 	size_t max_bytes;
 	uint64_t prio, sent;

@@ -115,11 +115,11 @@ static size_t check_files(struct doctor *doctor, const char *directory, const ch
 
 static size_t check_damaged(struct doctor *doctor)
 {
-	struct queue_list list;
+	struct names list;
 	struct ph_mq_info info;
 	size_t damaged = 0;
 
-	if (!queue_list(&list))
+	if (!names_list(&list, NAMES_QUEUES))
 		return 0;
 	for (size_t i = 0; i < list.count; i++) {
 		const int result = ph_mq_info(list.name[i], &info);
@@ -132,7 +132,7 @@ static size_t check_damaged(struct doctor *doctor)
 
 		doctor_advise(finding, "end its users, then: posthaste rm %s", list.name[i] + 1);
 	}
-	queue_list_free(&list);
+	names_free(&list);
 	return damaged;
 }
 

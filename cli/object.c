@@ -18,7 +18,7 @@ static bool is_path(const char *argument)
 static bool is_queue(const char *argument)
 {
 	struct ph_mq_info info;
-	char name[QUEUE_NAME_MAX];
+	char name[NAME_WHOLE_MAX];
 	const char *bare = *argument == '/' ? argument + 1 : argument;
 
 	if (*bare == '\0' || strlen(bare) > NAME_MAX)

@@ -16,7 +16,7 @@ enum object_kind {
 };
 
 struct object {
-	char name[QUEUE_NAME_MAX]; // a queue's
+	char name[NAME_WHOLE_MAX]; // a queue's
 	char file[RING_FILE_MAX];  // a FIFO's or pipe's ring, if it has one
 	int status;                // OBJECT_WRONG: the status to end with
 };

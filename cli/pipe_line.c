@@ -7,10 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <posthaste/pipe.h>
@@ -18,62 +16,17 @@
 #include "cli.h"
 #include "flow.h"
 
-static struct line *running;
-
-// SIGINT and SIGQUIT come from the terminal to the programs, too: whether the line ends by them is
-// theirs to say. The others come to this process alone, and are passed on.
-static void pass_on(int signo)
-{
-	const int err = errno;
-
-	for (int i = 0; i < running->count; i++)
-		if (running->station[i].pid > 0)
-			kill(running->station[i].pid, signo);
-	errno = err;
-}
-
-struct manners {
-	int signo;
-	void (*meanwhile)(int);
-	struct sigaction before;
+// What a program reads from and writes to.
+struct ends {
+	int in, out;
 };
 
-static struct manners manners[] = {
-	{.signo = SIGINT, .meanwhile = SIG_IGN},
-	{.signo = SIGQUIT, .meanwhile = SIG_IGN},
-	{.signo = SIGTERM, .meanwhile = pass_on},
-	{.signo = SIGHUP, .meanwhile = pass_on},
-};
-enum { MANNERS = sizeof manners / sizeof *manners };
-
-static void change_manners(struct line *line)
+static bool connect_ends(void *arg)
 {
-	running = line;
-	for (size_t i = 0; i < MANNERS; i++) {
-		struct sigaction action = {.sa_handler = manners[i].meanwhile, .sa_flags = SA_RESTART};
+	const struct ends *const ends = arg;
 
-		sigemptyset(&action.sa_mask);
-		sigaction(manners[i].signo, NULL, &manners[i].before);
-		if (manners[i].before.sa_handler != SIG_IGN)
-			sigaction(manners[i].signo, &action, NULL);
-	}
-}
-
-// A program begins with the signals that this one began with.
-_Noreturn static void become(char **argv, int in, int out, const sigset_t *mask)
-{
-	for (size_t i = 0; i < MANNERS; i++)
-		sigaction(manners[i].signo, &manners[i].before, NULL);
-	signal(SIGPIPE, cli_sigpipe_before);
-	sigprocmask(SIG_SETMASK, mask, NULL);
-	if ((in == STDIN_FILENO || ph_dup2(in, STDIN_FILENO) >= 0) &&
-	    (out == STDOUT_FILENO || ph_dup2(out, STDOUT_FILENO) >= 0))
-		execvp(argv[0], argv);
-	const int err = errno;
-
-	cli_fail(STATUS_REFUSED, argv[0], "%s",
-	         err == ENOENT ? "no such program in PATH" : strerror(err));
-	_exit(err == ENOENT ? 127 : 126);
+	return (ends->in == STDIN_FILENO || ph_dup2(ends->in, STDIN_FILENO) >= 0) &&
+	       (ends->out == STDOUT_FILENO || ph_dup2(ends->out, STDOUT_FILENO) >= 0);
 }
 
 static int fail(const char *what)
@@ -100,33 +53,15 @@ static void close_unless(int fd, int standard)
 		ph_close(fd);
 }
 
-// No signal comes between the birth of a process and the note of its pid.
-static bool start_process(struct station *station, int in, int out)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	const pid_t pid = fork();
-
-	if (pid == 0)
-		become(station->argv, in, out, &before);
-	station->pid = pid > 0 ? pid : 0;
-	const int err = errno;
-
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	errno = err;
-	return pid > 0;
-}
-
-// Starts station i, which reads from `in`; what the next one reads from is left in *next.
+// Starts program i, which reads from `in`; what the next one reads from is left in *next.
 static int start(struct line *line, int i, int in, int *next)
 {
 	const bool is_last = i + 1 == line->count;
 	int ends[2] = {-1, STDOUT_FILENO};
 	int status = is_last ? STATUS_DONE : make_pipe(line, ends);
+	struct ends own = {in, ends[1]};
 
-	if (status == STATUS_DONE && !start_process(&line->station[i], in, ends[1]))
+	if (status == STATUS_DONE && !program_start(&line->program[i], connect_ends, &own))
 		status = fail("fork");
 	close_unless(in, STDIN_FILENO);
 	close_unless(ends[1], STDOUT_FILENO);
@@ -177,29 +112,13 @@ static int start_all(struct line *line, int *from, int *to)
 	return status;
 }
 
-// A pid is forgotten before it is free for another process.
-static void wait_for(struct station *station)
-{
-	const pid_t pid = station->pid;
-	siginfo_t info;
-	int status;
-
-	if (pid == 0)
-		return;
-	while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
-		;
-	station->pid = 0;
-	waitpid(pid, &status, 0);
-	station->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static int verdict(const struct line *line)
 {
 	int i = line->count - 1;
 
-	while (line->pipefail && i > 0 && line->station[i].status == 0)
+	while (line->pipefail && i > 0 && line->program[i].status == 0)
 		i--;
-	return line->station[i].status;
+	return line->program[i].status;
 }
 
 // A descriptor 0, 1 or 2 that is closed would become an end of a pipe, and then be closed or kept as
@@ -219,7 +138,7 @@ int line_run(struct line *line)
 	int from = -1, to = -1; // the meter's
 
 	fill_standard_streams();
-	change_manners(line);
+	program_manners(line->program, line->count);
 	int status = start_all(line, &from, &to);
 
 	if (to >= 0)
@@ -227,9 +146,9 @@ int line_run(struct line *line)
 	else if (from >= 0)
 		ph_close(from);
 	for (int i = 0; i < line->count; i++)
-		wait_for(&line->station[i]);
+		program_wait(&line->program[i]);
 	if (status == STATUS_DONE)
 		status = verdict(line);
-	free(line->station);
+	free(line->program);
 	return status;
 }

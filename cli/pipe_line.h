@@ -5,22 +5,17 @@
 #define PIPE_LINE_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
-struct station {
-	char **argv;
-	volatile pid_t pid; // 0 = not started, or ended
-	int status;         // as a shell has it
-};
+#include "program.h"
 
 struct line {
 	int count;
-	struct station *station;
+	struct program *program;
 	int size; // of the pipes in bytes; 0 = as they come
 	bool meter, pipefail;
 };
 
-// The exit status of the whole. Frees the stations.
+// The exit status of the whole. Frees the programs.
 int line_run(struct line *line);
 
 #endif

@@ -3,10 +3,12 @@
 // show.c - see show.h.
 #include "show.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *show_bytes(char out[SHOW_MAX], uint64_t bytes)
 {
@@ -83,5 +85,40 @@ const char *show_user(char out[SHOW_MAX], uid_t uid)
 		snprintf(out, SHOW_MAX, "%.32s", entry->pw_name);
 	else
 		snprintf(out, SHOW_MAX, "%ju", (uintmax_t)uid);
+	return out;
+}
+
+static ssize_t read_of_process(pid_t pid, const char *what, char out[SHOW_MAX])
+{
+	char path[SHOW_MAX];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, what);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? -1 : read(fd, out, SHOW_MAX - 1);
+
+	if (fd >= 0)
+		close(fd);
+	return n;
+}
+
+// The words stand with a zero behind each; what a process calls itself may hold any byte.
+const char *show_program(char out[SHOW_MAX], pid_t pid)
+{
+	ssize_t n = read_of_process(pid, "cmdline", out);
+
+	if (n <= 0)
+		n = read_of_process(pid, "comm", out);
+	if (n <= 0) {
+		snprintf(out, SHOW_MAX, "gone");
+		return out;
+	}
+	while (n > 0 && (out[n - 1] == '\0' || out[n - 1] == '\n'))
+		n--;
+	out[n] = '\0';
+	for (ssize_t i = 0; i < n; i++)
+		if (out[i] == '\0')
+			out[i] = ' ';
+		else if ((unsigned char)out[i] < 32 || out[i] == 127)
+			out[i] = '?';
 	return out;
 }

@@ -14,5 +14,6 @@ const char *show_count(char out[SHOW_MAX], uint64_t count);              // 1,23
 const char *show_age(char out[SHOW_MAX], int64_t age_ms);                // 20ms, 3.2s, 5m, 2h, 4d
 const char *show_actor(char out[SHOW_MAX], int32_t pid, int64_t age_ms); // PID,AGE or -
 const char *show_user(char out[SHOW_MAX], uid_t uid);                    // name, else number
+const char *show_program(char out[SHOW_MAX], pid_t pid); // its command line, or "gone"
 
 #endif
