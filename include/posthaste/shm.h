@@ -16,10 +16,11 @@
 //   exec          mappings go; descriptors are close-on-exec.
 //   kill -9       at any instruction: no name leads to a half-made object, and no lock stays locked.
 //   cut files     a peer with write permission can truncate an object. Then what was cut off reads as zeros in
-//                 this process, private to it, instead of SIGBUS, and ph_shm_info tells of the damage.
+//                 this process, private to it, instead of SIGBUS, and ph_shm_info tells of the damage. So far
+//                 as this process knew of it: what a peer added is known from the next ph_shm_size or ph_shm_grow.
 //
-// Names are those of shm_open(3): at most NAME_MAX bytes after a leading slash, which may be left out, and no
-// further slash. The object is a file in the namespace directory (POSTHASTE_DIR, else /dev/shm/posthaste, else
+// Names are those of shm_open(3): at most NAME_MAX bytes after leading slashes, which may be left out, and no
+// further slash; not "." and not "..". The object is a file in the namespace directory (POSTHASTE_DIR, else /dev/shm/posthaste, else
 // /dev/shm/posthaste-<uid>), with the bytes of the object and nothing else in it, and its permissions.
 #ifndef POSTHASTE_SHM_H
 #define POSTHASTE_SHM_H
@@ -35,28 +36,29 @@ extern "C" {
 // Open or create the object NAME (POSIX shm_open): a close-on-exec descriptor for fstat, ftruncate, mmap,
 // read-only or not. oflag is O_RDONLY or O_RDWR with any of O_CREAT, O_EXCL, O_TRUNC; mode counts with
 // O_CREAT, less the umask. A new object has no bytes. The descriptor and what is mapped from it count as a
-// user of the object (PH_SHM_RECLAIM).
+// user of the object (PH_SHM_RECLAIM). With O_CREAT, an object to be reclaimed that has no user any more is not there.
 //
 // EACCES   no permission; O_TRUNC without permission to write
 // EEXIST   O_CREAT|O_EXCL and NAME exists
-// EINVAL   NAME is empty or holds a further slash
+// EINVAL   NAME is empty or holds a further slash, or leads to what is no regular file
 // EMFILE, ENFILE, ENAMETOOLONG, ENOENT, ENOSPC, ELOOP   as shm_open
 int ph_shm_open(const char *name, int oflag, mode_t mode);
 
 // Remove a name (POSIX shm_unlink). Mappings and descriptors go on; the memory goes with the last.
 //
 // EACCES   no permission
-// ENAMETOOLONG, ENOENT, EINVAL   as for ph_shm_open
+// ENAMETOOLONG, ENOENT   as for ph_shm_open; a name that cannot be one does not exist
 int ph_shm_unlink(const char *name);
 
 // Flags of ph_shm_map.
-#define PH_SHM_CREATE 0x01  // make it if it is not there (mode is used)
-#define PH_SHM_EXCL 0x02    // with PH_SHM_CREATE: it must not be there (EEXIST)
-#define PH_SHM_TRUNC 0x04   // its bytes become zeros; it is not cut, so nobody's access fails
-#define PH_SHM_RDONLY 0x08  // a view that cannot be written; read permission is enough
-#define PH_SHM_HUGE 0x10    // huge pages as far as the machine has them: aligned and advised
-#define PH_SHM_RECLAIM 0x20 // with PH_SHM_CREATE: the name goes when the last user is gone, killed ones too
-#define PH_SHM_SEALED 0x40  // ph_shm_map_fd: refuse what its sender could still cut (EPERM)
+#define PH_SHM_CREATE 0x01 // make it if it is not there (mode is used)
+#define PH_SHM_EXCL 0x02   // with PH_SHM_CREATE: it must not be there (EEXIST)
+#define PH_SHM_TRUNC 0x04  // its bytes become zeros; it is not cut, so nobody's access fails
+#define PH_SHM_RDONLY 0x08 // a view that cannot be written; read permission is enough
+#define PH_SHM_HUGE 0x10   // huge pages as far as the machine has them: aligned and advised
+#define PH_SHM_RECLAIM \
+	0x20 // with PH_SHM_CREATE: a new object's name goes with the last user, killed ones too
+#define PH_SHM_SEALED 0x40 // ph_shm_map_fd: refuse what its sender could still cut (EPERM)
 
 // Map the object NAME, whole. With PH_SHM_CREATE and no such object: `size` bytes of zeros, every page
 // reserved, visible to others only when complete. An object that is there has at least `size` bytes
@@ -67,20 +69,26 @@ int ph_shm_unlink(const char *name);
 // address space is set aside, and what a peer adds below it can be accessed without a further call.
 // The address is that of the first byte, aligned to a page (to 2 MiB with PH_SHM_HUGE).
 //
+// PH_SHM_RECLAIM: who calls ph_shm_unmap last removes the name. What users leave that exit or are killed instead is
+// removed by the next ph_shm_map with PH_SHM_CREATE, or ph_shm_sweep. The mark is the file's sticky bit (chmod +t).
+//
 // Access beyond the object's size is a fault as with any mapping (SIGBUS).
 //
 // EACCES, EEXIST, EMFILE, ENFILE, ENAMETOOLONG, ENOENT, ELOOP   as ph_shm_open
-// EINVAL   NAME is empty or holds a further slash; unknown flags; size 0 for a new object; an object smaller than
-//          `size` and PH_SHM_RDONLY
+// EINVAL   NAME is empty or holds a further slash; unknown flags; PH_SHM_EXCL or PH_SHM_RECLAIM without
+//          PH_SHM_CREATE; PH_SHM_TRUNC and PH_SHM_RDONLY; size 0 for a new object, or for an empty one without reach; an
+//          object smaller than `size` and PH_SHM_RDONLY
 // ENOMEM   no address space, or no memory (a limit, a cgroup)
 // ENOSPC   the file system of the namespace cannot hold it: nothing was made, or it has its old size
-// EBADMSG  NAME is no regular file
+// EBADMSG  NAME is no regular file, or a peer denies its use by a lock for a second
 void *ph_shm_map(const char *name, size_t size, int flags, mode_t mode, size_t reach);
 
 // The same for an object whose descriptor was received or inherited. The descriptor stays the caller's.
-// PH_SHM_RDONLY, PH_SHM_HUGE and PH_SHM_SEALED count. A descriptor without write permission needs PH_SHM_RDONLY.
+// PH_SHM_RDONLY, PH_SHM_HUGE and PH_SHM_SEALED count. A descriptor without write permission needs PH_SHM_RDONLY,
+// and so does one that is sealed against writing.
 //
-// EBADF, EACCES, EINVAL, ENOMEM, EPERM   as above
+// EINVAL   it leads to what is no regular file; other flags; size and reach 0, and no bytes; too small and PH_SHM_RDONLY
+// EBADF, EACCES, EBADMSG, EMFILE, ENOMEM, ENOSPC, EPERM   as above; EPERM: sealed against what is asked, too
 void *ph_shm_map_fd(int fd, size_t size, int flags, size_t reach);
 
 // Unmap what ph_shm_map or ph_shm_map_fd returned. If this was the last user of a PH_SHM_RECLAIM object,
@@ -105,7 +113,7 @@ int ph_shm_grow(void *addr, size_t size);
 int ph_shm_fd(const void *addr);
 
 // Seal an anonymous object: any of PH_SHM_SEAL_*. Irreversible. EBUSY: PH_SHM_SEAL_WRITE, and it is mapped
-// writable somewhere (this mapping included: map it anew with PH_SHM_RDONLY). EINVAL: a named object; EPERM: sealed.
+// writable somewhere (this mapping included: map its descriptor with PH_SHM_RDONLY, unmap this one, seal that). EINVAL: a named object; EPERM: sealed.
 #define PH_SHM_SEAL_SEAL 0x01         // no further seals
 #define PH_SHM_SEAL_SHRINK 0x02       // it cannot be cut
 #define PH_SHM_SEAL_GROW 0x04         // it cannot grow
@@ -196,15 +204,15 @@ uint64_t ph_arena_offset(const struct ph_arena *arena, const void *at);
 int ph_arena_bind(struct ph_arena *arena, const char *name, uint64_t offset);
 uint64_t ph_arena_find(struct ph_arena *arena, const char *name);
 uint64_t ph_arena_unbind(struct ph_arena *arena, const char *name);
-int ph_arena_names(struct ph_arena *arena,
-                   int (*fn)(const char *name, uint64_t offset, void *arg), void *arg);
+int ph_arena_names(struct ph_arena *arena, int (*fn)(const char *name, uint64_t offset, void *arg),
+                   void *arg);
 
 struct ph_arena_report {
-	uint64_t bytes;            // of the arena
-	uint64_t used_bytes;       // in allocated blocks, as rounded
+	uint64_t bytes;      // of the arena
+	uint64_t used_bytes; // in allocated blocks, as rounded
 	uint64_t used_blocks;
-	uint64_t free_bytes;       // what could still be allocated in small pieces
-	uint64_t largest_bytes;    // what could be allocated in one piece
+	uint64_t free_bytes;    // what could still be allocated in small pieces
+	uint64_t largest_bytes; // what could be allocated in one piece
 	uint64_t names;
 	uint64_t reclaimed_blocks; // of killed processes, found now
 	uint64_t reclaimed_bytes;

@@ -171,12 +171,17 @@ int phi_shm_open(const char *name, int oflag, mode_t mode)
 	return r;
 }
 
-// Who may not read it unlinks it without being a user: POSIX asks for permission to the directory only.
+// Nobody reclaims an object that is not marked. Who may not read a marked one unlinks it without being a
+// user: POSIX asks for permission to the directory only.
 static int unlink_once(int dir, const char *file)
 {
-	int fd = phi_shm_open_there(dir, file, O_RDONLY);
-	if (fd == -EAGAIN || fd == -ENOENT)
-		return fd;
+	struct stat st;
+	int fd = -1;
+	if (fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && (st.st_mode & SHM_RECLAIMED)) {
+		fd = phi_shm_open_there(dir, file, O_RDONLY);
+		if (fd == -EAGAIN || fd == -ENOENT)
+			return fd;
+	}
 	int r = unlinkat(dir, file, 0) != 0 ? -errno : 0;
 	if (fd >= 0)
 		phi_close(fd);
