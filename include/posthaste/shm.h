@@ -51,14 +51,13 @@ int ph_shm_open(const char *name, int oflag, mode_t mode);
 int ph_shm_unlink(const char *name);
 
 // Flags of ph_shm_map.
-#define PH_SHM_CREATE 0x01 // make it if it is not there (mode is used)
-#define PH_SHM_EXCL 0x02   // with PH_SHM_CREATE: it must not be there (EEXIST)
-#define PH_SHM_TRUNC 0x04  // its bytes become zeros; it is not cut, so nobody's access fails
-#define PH_SHM_RDONLY 0x08 // a view that cannot be written; read permission is enough
-#define PH_SHM_HUGE 0x10   // huge pages as far as the machine has them: aligned and advised
-#define PH_SHM_RECLAIM \
-	0x20 // with PH_SHM_CREATE: a new object's name goes with the last user, killed ones too
-#define PH_SHM_SEALED 0x40 // ph_shm_map_fd: refuse what its sender could still cut (EPERM)
+#define PH_SHM_CREATE 0x01  // make it if it is not there (mode is used)
+#define PH_SHM_EXCL 0x02    // with PH_SHM_CREATE: it must not be there (EEXIST)
+#define PH_SHM_TRUNC 0x04   // its bytes become zeros; it is not cut, so nobody's access fails
+#define PH_SHM_RDONLY 0x08  // a view that cannot be written; read permission is enough
+#define PH_SHM_HUGE 0x10    // huge pages as far as the machine has them: aligned and advised
+#define PH_SHM_RECLAIM 0x20 // with PH_SHM_CREATE: a new name goes with its last user, killed or not
+#define PH_SHM_SEALED 0x40  // ph_shm_map_fd: refuse what its sender could still cut (EPERM)
 
 // Map the object NAME, whole. With PH_SHM_CREATE and no such object: `size` bytes of zeros, every page
 // reserved, visible to others only when complete. An object that is there has at least `size` bytes
