@@ -35,9 +35,8 @@ struct shm_arena_header {
 	uint32_t layout;  // [i]
 	uint32_t records; // [i] how many, for who looks from outside
 	uint64_t bytes;   // [i] of the whole arena
-	uint64_t
-		pid_ns; // [a] inode of the users' pid namespace, 0 unknown; changes while no record is taken
-	uint64_t cursor; // [l] where the next search for free pages starts: always a head that counts
+	uint64_t pid_ns;  // [a] inode of the users' pid namespace, 0 unknown; see arena.c
+	uint64_t cursor;  // [l] where the next search starts: always a head that counts
 	uint8_t pad[24];
 	struct phi_lock lock; // pages (free heads), records (taking them), names
 	uint8_t reserved[384];
