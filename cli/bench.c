@@ -26,6 +26,16 @@ static const struct bench_room ROOMS[] = {
      NULL,
      bench_sem_cases,
      {&bench_sem_posthaste, &bench_sem_libc, &bench_sem_sysv, &bench_sem_flock}},
+	{"shm",
+     "shared memory",
+     NULL,
+     bench_shm_cases,
+     {&bench_shm_posthaste, &bench_shm_system, &bench_shm_reserved}},
+	{"shm",
+     "blocks in shared memory",
+     NULL,
+     bench_arena_cases,
+     {&bench_arena_posthaste, &bench_arena_malloc}},
 };
 
 #define ROOM_COUNT (sizeof(ROOMS) / sizeof(ROOMS[0]))

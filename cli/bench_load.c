@@ -202,7 +202,7 @@ uint64_t bench_calibrate(const struct bench_case *c, const struct bench_ops *ops
 		return (uint64_t)ns;
 	// A short run is mostly its start, where the workers meet: so grow until most of the time is work.
 	const uint64_t least = c->kind == BENCH_LIFE ? 1 : 64;
-	for (uint64_t count = 4 * least;;) {
+	for (uint64_t count = c->kind == BENCH_LIFE ? 1 : 256;;) {
 		bench_repeat(c, ops, count, sample);
 		if (sample->error)
 			return 0;
