@@ -465,10 +465,29 @@ static const struct trial trials[] = {
      .full = true},
 };
 
+static bool is_right(const struct trial *t, const struct kill_report *r)
+{
+	return t->reason ? r->broken > 0 && strstr(r->text, t->reason)
+	                 : r->broken == 0 && r->diverged == 0;
+}
+
+// Who shall hang is not waited for long; unless the machine is so busy that somebody else seemed to.
+static void try_out(const struct trial *t, struct kill_report *r)
+{
+	struct kill_options options = {.full = t->full, .quiet = true, .failures = 1};
+
+	if (t->reason && strstr(t->reason, "hangs"))
+		options.patience_ms = 1000;
+	kill_sweep(&t->scenario, &options, r);
+	if (options.patience_ms && !is_right(t, r)) {
+		options.patience_ms = 0;
+		kill_sweep(&t->scenario, &options, r);
+	}
+}
+
 static bool meets(const struct trial *t, const struct kill_report *r)
 {
-	const bool right = t->reason ? r->broken > 0 && strstr(r->text, t->reason)
-	                             : r->broken == 0 && r->diverged == 0;
+	const bool right = is_right(t, r);
 
 	printf("%s %s: %u boundaries, %u rounds", right ? "ok  " : "FAIL", t->scenario.name,
 	       r->boundaries, r->rounds);
@@ -491,12 +510,10 @@ int main(int argc, char **argv)
 		return 1;
 	*last_count = LOOPS - 2;
 	for (size_t i = 0; i < sizeof(trials) / sizeof(trials[0]); i++) {
-		const struct kill_options options = {
-			.full = trials[i].full, .quiet = true, .failures = 1, .patience_ms = 1000};
 		struct kill_report report;
 		if (argc > 1 && !strstr(trials[i].scenario.name, argv[1]))
 			continue;
-		kill_sweep(&trials[i].scenario, &options, &report);
+		try_out(&trials[i], &report);
 		if (meets(&trials[i], &report))
 			passed++;
 		else

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SAMPLE = 30, FAILURES = 3, TRIES = 5, WAKING_ROUNDS = 8, PATIENCE_MS = 10000 };
+enum { SAMPLE = 30, FAILURES = 3, TRIES = 5, WAKING_ROUNDS = 8, PATIENCE_MS = 30000 };
 
 // One scenario's sweep under way.
 struct sweep {

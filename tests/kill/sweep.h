@@ -91,7 +91,7 @@ struct kill_options {
 	uint32_t stride;      // of the sample; 0 = a few dozen
 	bool quiet;           // no report
 	uint32_t failures;    // give up after so many; 0 = 3
-	uint32_t patience_ms; // after this a survivor or a party hangs; 0 = 10 s
+	uint32_t patience_ms; // after this a survivor or a party hangs; 0 = 30 s
 };
 
 struct kill_report {
