@@ -258,7 +258,7 @@ static void sleep_under_attack(size_t offset, uint32_t value)
 	if (errno != ETIMEDOUT && errno != EBADMSG)
 		test_failed(__FILE__, __LINE__, "word %zu: %s", offset, strerror(errno));
 	const double used = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	if (used > 0.04)
+	if (used > 0.2) // who spins uses 0.4
 		test_failed(__FILE__, __LINE__, "the sleeper sleeps (word %zu = %x: %.3f s of CPU time)",
 		            offset, value, used);
 	CHECK(seconds(CLOCK_MONOTONIC) - begin < STEP_LIMIT_S);
