@@ -154,6 +154,18 @@ static int open_once(int dir, const char *file, int flags, mode_t mode)
 	return r == -EBADMSG ? -EINVAL : r;
 }
 
+// POSIX promises the lowest number, which the directory had.
+static int lowest(int fd, int dir)
+{
+	if (fd < dir)
+		return fd;
+	int low = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (low < 0)
+		return fd;
+	phi_close(fd);
+	return low;
+}
+
 int phi_shm_open(const char *name, int oflag, mode_t mode)
 {
 	char file[NAME_MAX + 1];
@@ -168,7 +180,7 @@ int phi_shm_open(const char *name, int oflag, mode_t mode)
 	for (int i = 0; r == -EAGAIN && i < ROUNDS; i++)
 		r = open_once(dir, file, flags, mode & 0777);
 	phi_close(dir);
-	return r;
+	return r < 0 ? r : lowest(r, dir);
 }
 
 // Nobody reclaims an object that is not marked. Who may not read a marked one unlinks it without being a

@@ -166,7 +166,7 @@ TEST(create_with_truncate_takes_all_bytes)
 
 TEST(leading_slashes_count_for_nothing)
 {
-	char bare[128], doubled[128];
+	char bare[128], doubled[160];
 	snprintf(bare, sizeof(bare), "%s", test_name() + 1);
 	snprintf(doubled, sizeof(doubled), "//%s", bare);
 	int fd = make();
@@ -186,7 +186,7 @@ TEST(a_name_that_cannot_be_one_is_einval)
 	const char *names[] = {"", "/", "//", "/a/b", "a/", "/.", "/..", "..", "/a//b"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		CHECK_ERR(shm_open(names[i], O_RDWR | O_CREAT, 0600), EINVAL);
-		CHECK_ERR(shm_open(names[i], O_RDONLY, 0), EINVAL);
+		CHECK_ERR(shm_open(names[i], O_RDWR, 0), EINVAL);
 	}
 }
 
