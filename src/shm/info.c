@@ -123,7 +123,7 @@ static int open_to_seal(const struct shm_mapping *m)
 int phi_shm_seal(struct shm_mapping *m, int seals)
 {
 	struct stat st;
-	if ((seals & ~SEALS) || m->named || fstat(m->fd, &st) != 0 || st.st_nlink > 0)
+	if ((seals & ~SEALS) || m->file[0] != '\0' || fstat(m->fd, &st) != 0 || st.st_nlink > 0)
 		return -EINVAL;
 	int fd = m->flags & PH_SHM_RDONLY ? open_to_seal(m) : m->fd;
 	if (fd < 0)

@@ -147,7 +147,7 @@ static void give_up_writing(struct shm_mapping *m)
 static int mark(struct shm_mapping *m)
 {
 	struct stat st;
-	if (!(m->flags & PH_SHM_RECLAIM) || !m->named)
+	if (!(m->flags & PH_SHM_RECLAIM) || m->file[0] == '\0')
 		return 0;
 	if (fstat(m->fd, &st) != 0 || fchmod(m->fd, (st.st_mode & 0777) | SHM_RECLAIMED) != 0)
 		return -errno;
@@ -287,18 +287,16 @@ static int map_once(struct shm_mapping *m, int dir, const char *file, const stru
 
 static int map_named(struct shm_mapping *m, const char *name, const struct shm_wish *wish)
 {
-	char file[NAME_MAX + 1];
-	int r = phi_shm_file(name, file);
+	int r = phi_shm_file(name, m->file);
 	if (r < 0)
 		return r;
 	int dir = phi_namespace_open();
 	if (dir < 0)
 		return dir;
-	m->named = true;
-	r = map_once(m, dir, file, wish);
+	r = map_once(m, dir, m->file, wish);
 	for (int i = 0; r == -EAGAIN && i < ROUNDS; i++) {
 		undo(m);
-		r = map_once(m, dir, file, wish);
+		r = map_once(m, dir, m->file, wish);
 	}
 	phi_close(dir);
 	return r;
@@ -365,28 +363,28 @@ int phi_shm_map_fd(int fd, const struct shm_wish *wish, void **addr)
 	return finish(m, r < 0 ? r : use(m, wish), addr);
 }
 
-// The path that the kernel has for the file, if its name goes with the last user.
-static bool path_to_reclaim(int fd, char path[PATH_MAX])
+// Who has mapped it by descriptor knows no name, and looks for it.
+static void reclaim(const char *file)
 {
-	char link[32];
-	if (!phi_shm_is_reclaimed(fd))
-		return false;
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, PATH_MAX - 1);
-	path[n < 0 ? 0 : n] = '\0';
-	return n > 0;
+	int dir = phi_namespace_open();
+	if (dir < 0)
+		return;
+	if (file[0] != '\0')
+		phi_shm_reclaim(dir, file);
+	else
+		phi_shm_sweep(dir, false);
+	phi_close(dir);
 }
 
 int phi_shm_unmap(void *addr)
 {
-	char path[PATH_MAX];
 	struct shm_mapping *m = addr == NULL ? NULL : take_out(addr);
 	if (m == NULL)
 		return -EINVAL;
-	bool reclaim = path_to_reclaim(m->fd, path);
+	bool reclaimed = phi_shm_is_reclaimed(m->fd);
 	undo(m);
+	if (reclaimed)
+		reclaim(m->file);
 	free(m);
-	if (reclaim)
-		phi_shm_reclaim_path(path);
 	return 0;
 }

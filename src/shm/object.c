@@ -77,19 +77,6 @@ bool phi_shm_reclaim(int dir, const char *file)
 	       phi_file_remove_unused(dir, file, phi_shm_is_reclaimed);
 }
 
-void phi_shm_reclaim_path(char *path)
-{
-	char *slash = strrchr(path, '/');
-	if (slash == NULL || strncmp(slash + 1, SHM_PREFIX, strlen(SHM_PREFIX)) != 0)
-		return;
-	*slash = '\0';
-	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return;
-	phi_shm_reclaim(dir, slash + 1);
-	phi_close(dir);
-}
-
 int phi_shm_sweep(int dir, bool all)
 {
 	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

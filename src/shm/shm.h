@@ -22,12 +22,13 @@
 struct shm_mapping {
 	struct shm_mapping *next; // of the bucket
 	uint8_t *base;
-	size_t span;  // address space, whole pages
-	size_t reach; // bytes: growth beyond is not followed
-	int fd;       // its open file description is the mapping's
-	int flags;    // PH_SHM_*
-	bool named;
+	size_t span;      // address space, whole pages
+	size_t reach;     // bytes: growth beyond is not followed
+	int fd;           // its open file description is the mapping's
+	int flags;        // PH_SHM_*
 	uint32_t damaged; // set by the SIGBUS guard
+	char file[NAME_MAX +
+	          1]; // its name in the namespace; "" of one that was mapped by descriptor, or has none
 };
 
 // What ph_shm_map was asked for.
@@ -57,9 +58,6 @@ bool phi_shm_is_reclaimed(int fd);
 
 // Remove the name if the last user is gone and its creator asked for that: true if it is gone by our hand.
 bool phi_shm_reclaim(int dir, const char *file);
-
-// The same, of an object that this process has just let go of, by the path that its descriptor had.
-void phi_shm_reclaim_path(char *path);
 
 // Of all names, or of the first few.
 int phi_shm_sweep(int dir, bool all);
