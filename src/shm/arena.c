@@ -169,7 +169,7 @@ int phi_arena_lock(struct arena_op *op)
 	int r = phi_lock_take(&op->hold, &op->a->header->lock, PATIENCE_NS);
 	if (r == -EOWNERDEAD) {
 		// What it was being given is free for others only after it has been settled.
-		r = phi_arena_reclaim(op);
+		r = phi_arena_reclaim(op, false);
 		if (r < 0)
 			phi_lock_drop(&op->hold, &op->a->header->lock);
 	}

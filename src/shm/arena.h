@@ -185,8 +185,9 @@ int phi_arena_retire(struct arena_op *op);
 
 // ---- the dead, and the rest ----
 
-// The caller's record 0, if it has that, names no block.
-int phi_arena_reclaim(struct arena_op *op);
+// Blocks and slabs of the dead; with `all` their records too, at a question to the kernel for each user. The
+// caller's record 0, if it has that, names no block.
+int phi_arena_reclaim(struct arena_op *op, bool all);
 int phi_arena_check(struct ph_arena *a, struct ph_arena_report *report);
 
 int phi_arena_make(void *addr, size_t bytes);

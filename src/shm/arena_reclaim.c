@@ -31,17 +31,34 @@ static void set_dead(struct dead *d, uint32_t i, bool dead)
 	d->any |= dead;
 }
 
+// Who was being given something, or holds a slab: nobody else's death matters to the blocks.
+static void find_busy(const struct ph_arena *a, struct dead *d)
+{
+	for (uint32_t i = 1; i < a->records; i++)
+		if (load_relaxed_u64(&a->record[i].block) != 0)
+			set_dead(d, i, true);
+	for (uint64_t page = 0; page < a->pages; page++) {
+		uint32_t i = load_relaxed_u32(&a->slab[page].holder) - 1;
+		if (i > 0 && i < a->records)
+			set_dead(d, i, true);
+	}
+}
+
 // Record 0 was its user's as long as he had the lock.
-static void find_dead(const struct arena_op *op, struct dead *d)
+static void find_dead(const struct arena_op *op, struct dead *d, bool all)
 {
 	const struct ph_arena *a = op->a;
+	struct dead busy;
 	memset(d, 0, sizeof *d);
-	for (uint32_t i = 0; i < a->records; i++) {
+	memset(&busy, 0, sizeof busy);
+	if (!all)
+		find_busy(a, &busy);
+	if (load_relaxed_u64(&a->record[0].block) != 0)
+		set_dead(d, 0, true);
+	for (uint32_t i = 1; i < a->records; i++) {
 		const struct shm_record *record = &a->record[i];
-		if (i == 0)
-			set_dead(d, i, load_relaxed_u64(&record->block) != 0);
-		else if (record != op->seat->record && load_relaxed_u32(&record->tid) != 0 &&
-		         phi_arena_record_dead(record))
+		if ((all || is_dead(&busy, i)) && record != op->seat->record &&
+		    load_relaxed_u32(&record->tid) != 0 && phi_arena_record_dead(record))
 			set_dead(d, i, true);
 	}
 }
@@ -130,10 +147,10 @@ static void clear_records(const struct arena_op *op, const struct dead *d)
 			store_release_u32(&op->a->record[i].tid, 0);
 }
 
-int phi_arena_reclaim(struct arena_op *op)
+int phi_arena_reclaim(struct arena_op *op, bool all)
 {
 	struct dead d;
-	find_dead(op, &d);
+	find_dead(op, &d, all);
 	if (!d.any)
 		return 0;
 	settle_all(op, &d);
@@ -218,7 +235,7 @@ static int count(struct ph_arena *a, struct ph_arena_report *report)
 static int check(struct arena_op *op, struct ph_arena_report *report)
 {
 	report->bytes = op->a->bytes;
-	int r = phi_arena_reclaim(op);
+	int r = phi_arena_reclaim(op, true);
 	if (r == 0)
 		r = phi_arena_retire(op);
 	return r == 0 ? count(op->a, report) : r;

@@ -90,7 +90,7 @@ static void sit_down(struct ph_arena *a, struct arena_seat *seat, uint32_t i)
 static int take_record(struct arena_op *op)
 {
 	uint32_t i = free_record(op->a);
-	int r = i == 0 ? phi_arena_reclaim(op) : 0;
+	int r = i == 0 ? phi_arena_reclaim(op, true) : 0;
 	if (r < 0)
 		return r;
 	if (i == 0)

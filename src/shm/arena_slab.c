@@ -214,7 +214,7 @@ static int when_short(struct arena_op *op, unsigned cls, uint64_t where, uint64_
 	int r = phi_arena_lock(op);
 	if (r < 0)
 		return r;
-	r = phi_arena_reclaim(op);
+	r = phi_arena_reclaim(op, false);
 	if (r >= 0)
 		r = phi_arena_retire(op);
 	if (r >= 0)
@@ -244,7 +244,7 @@ static int alloc_run(struct arena_op *op, size_t bytes, uint64_t where, uint64_t
 		return r;
 	r = phi_arena_take_run(op, pages, where, offset);
 	if (r == -ENOMEM) {
-		r = phi_arena_reclaim(op);
+		r = phi_arena_reclaim(op, false);
 		if (r >= 0)
 			r = phi_arena_retire(op);
 		if (r >= 0)
