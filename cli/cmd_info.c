@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// cmd_info.c - posthaste info: everything that can be seen of a queue, a FIFO or a pipe, without
-// disturbing its users; it works when they hang. ring_show.c has the pipes.
+// cmd_info.c - posthaste info: everything that can be seen of an object, without disturbing its users; it works
+// when they hang. ring_show.c has the pipes, units_show.c the semaphores, shared_show.c the shared memory.
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
-#include "cli.h"
+#include "cmd_shm.h"
 #include "object.h"
+#include "queue.h"
 #include "queue_json.h"
 #include "ring.h"
+#include "shared.h"
+#include "shared_show.h"
 #include "show.h"
+#include "units.h"
+#include "units_show.h"
 
 static const struct option options[] = {
+	{"kind", required_argument, NULL, 'k'},
 	{"json", no_argument, NULL, 'j'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -123,40 +129,81 @@ static int show_pipe(const char *argument, const char *file, bool is_fifo, bool 
 	return STATUS_DONE;
 }
 
-static int show(const char *argument, bool as_json)
+static int show_sem(const char *name, bool as_json)
+{
+	static struct ph_sem_info info;
+	struct stat file;
+
+	if (ph_sem_info(name, &info) != 0)
+		return units_fail(name, errno);
+	if (!name_stat(NAMES_SEMS, name, &file))
+		return units_fail(name, ENOENT);
+	(as_json ? units_json : units_show)(name, &info, &file);
+	return STATUS_DONE;
+}
+
+static int show_shm(const char *name, bool as_json)
+{
+	struct ph_shm_info info;
+
+	if (ph_shm_look(name, &info) != 0)
+		return shared_fail(name, errno == EINVAL ? EBADMSG : errno);
+	(as_json ? shared_json : shared_show)(name, &info);
+	return STATUS_DONE;
+}
+
+static int show(const char *argument, enum object_kind only, bool as_json)
 {
 	struct object object;
-	const enum object_kind kind = object_find(argument, &object);
+	const enum object_kind kind = object_find(argument, only, &object);
 
-	if (kind == OBJECT_WRONG)
-		return object.status;
-	if (kind == OBJECT_QUEUE)
-		return show_queue(object.name, as_json);
-	return show_pipe(argument, object.file, kind == OBJECT_FIFO, as_json);
+	switch (kind) {
+	case OBJECT_QUEUE: return show_queue(object.name, as_json);
+	case OBJECT_SEM: return show_sem(object.name, as_json);
+	case OBJECT_SHM: return show_shm(object.name, as_json);
+	case OBJECT_NONE: return object_fail_none(object.name);
+	case OBJECT_WRONG: return object.status;
+	default: return show_pipe(argument, object.file, kind == OBJECT_FIFO, as_json);
+	}
 }
 
 static int run(int argc, char **argv)
 {
+	const bool only_shm = cli_command == &shm_info;
+	enum object_kind only = only_shm ? OBJECT_SHM : OBJECT_NONE;
 	bool as_json = false;
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
-		if (opt != 'j')
+	while ((opt = getopt_long(argc, argv, only_shm ? ":jh" : ":k:jh", options + only_shm, NULL)) !=
+	       -1) {
+		if (opt == 'j')
+			as_json = true;
+		else if (opt != 'k')
 			return cli_other_option(opt, argv);
-		as_json = true;
+		else if ((only = object_kind_named(optarg)) == OBJECT_WRONG)
+			return STATUS_USAGE;
 	}
 	if (argc - optind != 1)
 		return cli_usage_error("one name is needed");
-	return show(argv[optind], as_json);
+	return show(argv[optind], only, as_json);
 }
 
 const struct command cmd_info = {
 	.name = "info",
-	.arguments = "NAME [--json]",
-	.summary = "Show everything about one queue, FIFO or pipe.",
-	.help = "      --json   one JSON object\n\n"
-			"NAME is a queue's name, the path of a FIFO, or pipe:[INODE] or\n"
+	.arguments = "NAME [--kind KIND] [--json]",
+	.summary = "Show everything about one object.",
+	.help = "  -k, --kind KIND   mq, sem or shm: where objects of several kinds have the name\n"
+			"      --json        one JSON object\n\n"
+			"NAME is a name in the namespace, the path of a FIFO, or pipe:[INODE] or\n"
 			"fifo:[INODE] as ls shows it.\n",
+	.run = run,
+};
+
+const struct command shm_info = {
+	.name = "shm info",
+	.arguments = "NAME [--json]",
+	.summary = "Show everything about shared memory, and what an arena in it holds.",
+	.help = "      --json   one JSON object\n",
 	.run = run,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// cmd_rm.c - posthaste rm: removes names. Processes that have a queue or FIFO open go on using it.
+// cmd_rm.c - posthaste rm: removes names. Processes that have the object open go on using it.
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -10,21 +10,39 @@
 #include "core/namespace.h"
 #include "object.h"
 #include "pipe/pipe.h"
+#include "queue.h"
+#include "shared.h"
+#include "units.h"
 
 static const struct option options[] = {
 	{"force", no_argument, NULL, 'f'},
 	{"leftovers", no_argument, NULL, 'l'},
+	{"kind", required_argument, NULL, 'k'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
 
+struct wish {
+	enum object_kind kind;
+	bool force, leftovers;
+};
+
 static int remove_queue(const char *name, bool force)
 {
-	if (ph_mq_unlink(name) == 0 || (force && errno == ENOENT))
-		return STATUS_DONE;
-	if (errno == ENOENT)
-		return cli_fail(STATUS_REFUSED, name, "no such queue or FIFO; see: posthaste ls");
-	return queue_fail(name, errno);
+	return ph_mq_unlink(name) == 0 || (force && errno == ENOENT) ? STATUS_DONE
+	                                                             : queue_fail(name, errno);
+}
+
+static int remove_sem(const char *name, bool force)
+{
+	return ph_sem_unlink(name) == 0 || (force && errno == ENOENT) ? STATUS_DONE
+	                                                              : units_fail(name, errno);
+}
+
+static int remove_shm(const char *name, bool force)
+{
+	return ph_shm_unlink(name) == 0 || (force && errno == ENOENT) ? STATUS_DONE
+	                                                              : shared_fail(name, errno);
 }
 
 static int remove_fifo(const char *path, bool force)
@@ -39,14 +57,17 @@ static bool is_missing_path(const char *argument)
 	return *argument && strchr(argument + 1, '/') && access(argument, F_OK) != 0 && errno == ENOENT;
 }
 
-static int remove_one(const char *argument, bool force)
+static int remove_one(const char *argument, enum object_kind kind, bool force)
 {
 	struct object object;
 
 	if (force && is_missing_path(argument))
 		return STATUS_DONE;
-	switch (object_find(argument, &object)) {
+	switch (object_find(argument, kind, &object)) {
 	case OBJECT_QUEUE: return remove_queue(object.name, force);
+	case OBJECT_SEM: return remove_sem(object.name, force);
+	case OBJECT_SHM: return remove_shm(object.name, force);
+	case OBJECT_NONE: return force ? STATUS_DONE : object_fail_none(object.name);
 	case OBJECT_FIFO: return remove_fifo(argument, force);
 	case OBJECT_PIPE:
 		return cli_fail(STATUS_REFUSED, argument,
@@ -56,7 +77,8 @@ static int remove_one(const char *argument, bool force)
 	}
 }
 
-// The rings that no process has mapped; the next process that makes one would do the same.
+// The rings that no process has mapped, and the shared memory that is to go with its last user: the next
+// process that makes one would do the same.
 static int remove_leftovers(void)
 {
 	const int dir = phi_namespace_open();
@@ -65,30 +87,41 @@ static int remove_leftovers(void)
 		return cli_fail(STATUS_REFUSED, NULL,
 		                "the namespace directory cannot be used: %s; see: posthaste doctor",
 		                strerror(-dir));
-	printf("%d removed\n", phi_pipe_sweep(dir));
+	const int shared = ph_shm_sweep();
+
+	printf("%d removed\n", phi_pipe_sweep(dir) + (shared > 0 ? shared : 0));
 	close(dir);
 	return STATUS_DONE;
+}
+
+// False: it is said already, *status is what to end with.
+static bool take_option(int opt, char **argv, struct wish *wish, int *status)
+{
+	*status = STATUS_USAGE;
+	switch (opt) {
+	case 'f': wish->force = true; return true;
+	case 'l': wish->leftovers = true; return true;
+	case 'k': return (wish->kind = object_kind_named(optarg)) != OBJECT_WRONG;
+	default: *status = cli_other_option(opt, argv); return false;
+	}
 }
 
 // Every name is tried; the status is the worst.
 static int run(int argc, char **argv)
 {
-	bool force = false, leftovers = false;
-	int opt, worst = STATUS_DONE;
+	struct wish wish = {.kind = OBJECT_NONE};
+	int opt, status, worst = STATUS_DONE;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":flh", options, NULL)) != -1) {
-		if (opt != 'f' && opt != 'l')
-			return cli_other_option(opt, argv);
-		*(opt == 'f' ? &force : &leftovers) = true;
-	}
-	if (optind == argc && !leftovers)
+	while ((opt = getopt_long(argc, argv, ":flk:h", options, NULL)) != -1)
+		if (!take_option(opt, argv, &wish, &status))
+			return status;
+	if (optind == argc && !wish.leftovers)
 		return cli_usage_error("at least one name is needed");
-	if (leftovers)
+	if (wish.leftovers)
 		worst = remove_leftovers();
 	for (; optind < argc; optind++) {
-		const int status = remove_one(argv[optind], force);
-
+		status = remove_one(argv[optind], wish.kind, wish.force);
 		worst = status > worst ? status : worst;
 	}
 	return worst;
@@ -96,10 +129,12 @@ static int run(int argc, char **argv)
 
 const struct command cmd_rm = {
 	.name = "rm",
-	.arguments = "NAME... [--force] [--leftovers]",
-	.summary = "Remove message queues and FIFOs.",
-	.help = "  -f, --force       content if there is no such queue or FIFO\n"
-			"  -l, --leftovers   remove the rings of pipes that no process has open any more\n\n"
-			"NAME is a queue's name, or the path of a FIFO.\n",
+	.arguments = "NAME... [--kind KIND] [--force] [--leftovers]",
+	.summary = "Remove queues, semaphores, shared memory and FIFOs.",
+	.help = "  -k, --kind KIND   mq, sem or shm: where objects of several kinds have the name\n"
+			"  -f, --force       content if nothing has that name\n"
+			"  -l, --leftovers   remove the rings of pipes that no process has open any more, and\n"
+			"                    shared memory that is to go with its last user and has none\n\n"
+			"NAME is a name in the namespace, or the path of a FIFO.\n",
 	.run = run,
 };

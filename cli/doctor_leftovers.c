@@ -16,6 +16,8 @@
 #include "doctor.h"
 #include "queue.h"
 #include "ring.h"
+#include "shared.h"
+#include "units.h"
 
 #define TEMPORARY_PREFIX ".tmp-"
 #define POLL_PREFIX ".poll."
@@ -113,27 +115,70 @@ static size_t check_files(struct doctor *doctor, const char *directory, const ch
 	return left.count;
 }
 
-static size_t check_damaged(struct doctor *doctor)
+static void say_damaged(struct doctor *doctor, const char *name, const char *kind)
+{
+	doctor_advise(doctor_say(doctor, SEVERITY_BAD, "damaged", "%s: its users get EBADMSG", name),
+	              "end its users, then: posthaste rm%s %s", kind, name + 1);
+}
+
+static size_t check_queue(struct doctor *doctor, const char *name)
+{
+	struct ph_mq_info info;
+	const int result = ph_mq_info(name, &info);
+
+	if (result == 0 ? !info.damaged : errno != EBADMSG)
+		return 0;
+	say_damaged(doctor, name, "");
+	return 1;
+}
+
+// What a dead process holds comes back when the next one needs it, so nobody has to do anything.
+static size_t check_sem(struct doctor *doctor, const char *name)
+{
+	static struct ph_sem_info info;
+	size_t dead = 0;
+
+	if (ph_sem_info(name, &info) != 0) {
+		if (errno == EBADMSG)
+			say_damaged(doctor, name, " --kind sem");
+		return errno == EBADMSG;
+	}
+	for (size_t i = 0; i < info.held_count; i++) {
+		if (!info.held[i].dead || dead++ > 0)
+			continue;
+		doctor_advise(doctor_say(doctor, SEVERITY_NOTE, "leftovers",
+		                         "%s: pid %d died and holds %u units of it", name,
+		                         (int)info.held[i].pid, info.held[i].units),
+		              "nothing is to be done: they come back to the next who needs them");
+	}
+	return dead;
+}
+
+static size_t check_shm(struct doctor *doctor, const char *name)
+{
+	struct ph_shm_info info;
+
+	if (ph_shm_look(name, &info) != 0 || !info.reclaim || info.mapped)
+		return 0;
+	doctor_advise(doctor_say(doctor, SEVERITY_NOTE, "leftovers",
+	                         "%s: shared memory that is to go with its last user, and has none",
+	                         name),
+	              "posthaste rm --leftovers");
+	return 1;
+}
+
+static size_t check_names(struct doctor *doctor, const char *prefix,
+                          size_t (*check)(struct doctor *, const char *))
 {
 	struct names list;
-	struct ph_mq_info info;
-	size_t damaged = 0;
+	size_t found = 0;
 
-	if (!names_list(&list, NAMES_QUEUES))
+	if (!names_list(&list, prefix))
 		return 0;
-	for (size_t i = 0; i < list.count; i++) {
-		const int result = ph_mq_info(list.name[i], &info);
-
-		if (result == 0 ? !info.damaged : errno != EBADMSG)
-			continue;
-		damaged++;
-		struct finding *finding =
-			doctor_say(doctor, SEVERITY_BAD, "damaged", "%s: its users get EBADMSG", list.name[i]);
-
-		doctor_advise(finding, "end its users, then: posthaste rm %s", list.name[i] + 1);
-	}
+	for (size_t i = 0; i < list.count; i++)
+		found += check(doctor, list.name[i]);
 	names_free(&list);
-	return damaged;
+	return found;
 }
 
 // A ring that nobody has mapped harms nobody: the next process that makes one removes it.
@@ -170,7 +215,9 @@ void doctor_check_leftovers(struct doctor *doctor, const char *directory)
 	const size_t found =
 		check_files(doctor, directory, "objects half made by a killed process", is_half_made) +
 		check_files(doctor, directory, "FIFOs for poll that nobody uses", is_unused_fifo) +
-		check_damaged(doctor) + check_rings(doctor, directory);
+		check_names(doctor, NAMES_QUEUES, check_queue) +
+		check_names(doctor, NAMES_SEMS, check_sem) + check_names(doctor, NAMES_SHM, check_shm) +
+		check_rings(doctor, directory);
 
 	if (found == 0)
 		doctor_say(doctor, SEVERITY_OK, "leftovers", "none, and no damaged object");

@@ -20,7 +20,7 @@ const struct command cmd_bench = {
 
 static const struct command *const commands[] = {
 	&cmd_mk,    &cmd_rm,  &cmd_ls,   &cmd_info, &cmd_send,   &cmd_recv,
-	&cmd_peek,  &cmd_sem, &cmd_lock,  &cmd_mkfifo, &cmd_cat,
+	&cmd_peek,  &cmd_sem, &cmd_lock, &cmd_shm,  &cmd_mkfifo, &cmd_cat,
 	&cmd_write, &cmd_tee, &cmd_pipe, &cmd_demo, &cmd_bench,  &cmd_doctor,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <posthaste/common.h>
@@ -118,4 +119,15 @@ void names_path(const struct names *names, const char *name, char path[PATH_MAX 
 	if (phi_name_to_file(names->prefix, name, file) != 0)
 		file[0] = '\0';
 	snprintf(path, PATH_MAX + NAME_MAX, "%s/%s", names->directory, file);
+}
+
+bool name_stat(const char *prefix, const char *name, struct stat *file)
+{
+	struct names names = {.prefix = prefix};
+	char path[PATH_MAX + NAME_MAX];
+
+	if (ph_namespace(names.directory, sizeof names.directory) < 0)
+		return false;
+	names_path(&names, name, path);
+	return lstat(path, file) == 0 && !S_ISDIR(file->st_mode);
 }

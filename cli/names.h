@@ -19,6 +19,10 @@ enum { NAME_WHOLE_MAX = 2 * NAME_MAX };
 // queue") can have it.
 bool name_whole(const char *thing, const char *argument, char name[NAME_WHOLE_MAX]);
 
+// The file of that kind and whole name, if it is there, whatever stands in it.
+struct stat;
+bool name_stat(const char *prefix, const char *name, struct stat *file);
+
 // The names of one kind in the namespace, sorted. names_list complains and returns false if the namespace
 // cannot be read.
 struct names {

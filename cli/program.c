@@ -62,7 +62,7 @@ _Noreturn static void become(char **argv, const sigset_t *mask, bool (*prepare)(
 		sigaction(manners[i].signo, &manners[i].before, NULL);
 	signal(SIGPIPE, cli_sigpipe_before);
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (prepare(arg))
+	if (!prepare || prepare(arg))
 		execvp(argv[0], argv);
 	const int err = errno;
 

@@ -18,7 +18,7 @@ struct program {
 // what somebody sends to this process are passed on. The array must stay where it is.
 void program_manners(struct program *first, int count);
 
-// prepare() runs in the child and returns false, with errno, if the program cannot be run. What cannot be run
+// prepare(), which may be NULL, runs in the child and returns false, with errno, if the program cannot be run. What cannot be run
 // ends with 127 (there is no such program) or 126. False, with errno: there is no child.
 bool program_start(struct program *program, bool (*prepare)(void *), void *arg);
 

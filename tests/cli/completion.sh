@@ -30,11 +30,40 @@ every_command_is_known() {
 
 every_long_option_is_offered_that_help_names() {
 	has "$(ph help mk)" " --depth"
-	for command in mk rm ls info send recv peek mkfifo cat write tee pipe demo bench doctor; do
+	for command in mk rm ls info send recv peek lock mkfifo cat write tee pipe demo bench doctor; do
 		for option in $(ph help "$command" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
 			has " $(offered "$command" --) " " $option "
 		done
 	done
+}
+
+every_part_and_its_options_are_known() {
+	for command in sem shm; do
+		has "$(ph help $command)" "  $command mk "
+		for part in $(ph help $command | sed -n "s/^  $command \([a-z]*\) .*/\1/p"); do
+			has " $(offered $command "") " " $part "
+			has " $(offered help $command "") " " $part "
+			for option in $(ph help $command "$part" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
+				has " $(offered $command "$part" --) " " $option "
+			done
+		done
+	done
+}
+
+semaphores_and_shared_memory_are_offered_by_name() {
+	ph sem mk lamp
+	ph shm mk lake 4k
+	ph mk lane
+	same lamp "$(offered sem post la)"
+	same "" "$(offered sem post lamp "")"
+	same lamp "$(offered lock la)"
+	same printenv "$(offered lock lamp printen)"
+	same printenv "$(offered lock -n 2 lamp -- printen)"
+	same lake "$(offered shm cat la)"
+	same "lake lamp lane" "$(offered info la)"
+	same "lake lamp lane" "$(offered rm la)"
+	same "mq sem shm" "$(offered rm --kind "")"
+	same "" "$(offered sem mk "")"
 }
 
 queues_are_offered_by_name() {
@@ -75,13 +104,15 @@ nothing_is_offered_where_anything_may_stand() {
 }
 
 if ! command -v bash >/dev/null; then
-	echo "0 passed, 0 failed, 7 skipped"
+	echo "0 passed, 0 failed, 9 skipped"
 	exit 0
 fi
 run_tests \
 	commands_are_offered_first_and_for_help \
 	every_command_is_known \
 	every_long_option_is_offered_that_help_names \
+	every_part_and_its_options_are_known \
+	semaphores_and_shared_memory_are_offered_by_name \
 	queues_are_offered_by_name \
 	fifos_are_offered_where_they_may_stand \
 	programs_are_offered_at_the_ends_of_a_pipe \

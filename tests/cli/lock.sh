@@ -91,18 +91,15 @@ who_waits_goes_on_when_the_command_ends() {
 	start_lock a
 	"$POSTHASTE" lock a -- echo mine >"$work/got" &
 	waiter=$!
-	eventually waits_on_a_futex "$waiter"
+	eventually waits "$waiter"
 	same "" "$(cat "$work/got")"
 	echo >"$work/go"
 	wait "$waiter" "$guard"
 	same mine "$(cat "$work/got")"
 }
 
-waits_on_a_futex() { # PID; where the kernel tells
-	case $(cat "/proc/$1/wchan" 2>/dev/null || echo unknown) in
-	*futex* | 0 | unknown) ;;
-	*) return 1 ;;
-	esac
+waits() { # PID
+	ph info a --json | grep -q "\"waiters\":\[{\"pid\":$1,"
 }
 
 more_than_there_ever_are_is_warned_of() {
@@ -193,7 +190,7 @@ who_is_interrupted_while_waiting_runs_nothing() {
 	start_lock a
 	"$POSTHASTE" lock a -- echo ran >"$work/got" 2>&1 &
 	waiter=$!
-	eventually waits_on_a_futex "$waiter"
+	eventually waits "$waiter"
 	kill -TERM "$waiter"
 	status=0
 	wait "$waiter" 2>/dev/null || status=$?

@@ -7,6 +7,10 @@ value() { # SEMAPHORE NUMBER
 	[ "$(ph sem value "$1")" = "$2" ]
 }
 
+field() { # SEMAPHORE KEY: the value in the JSON of info
+	ph info "$1" --json | tr ',{}' '\n\n\n' | sed -n "s/^\"$2\"://p" | tr -d '"'
+}
+
 mk_makes_a_semaphore_of_the_units_asked_for() {
 	ph sem mk plain
 	same 1 "$(ph sem value plain)"
@@ -136,6 +140,90 @@ every_part_has_help() {
 	fails 2 help sem nonsense
 }
 
+ls_and_info_show_semaphores() {
+	ph sem mk plain --value 3
+	ph sem mk held --holders --value 4
+	same "/held /plain" "$(ph ls --sems --names | paste -s -d ' ')"
+	row=$(ph ls -S | grep /held)
+	for part in "sem " "$(id -un)" 600 " 4 " " 0 " w0 ok; do
+		has "$row" "$part"
+	done
+	same "" "$(ph ls --queues --shm --pipes --names)"
+	same 3 "$(field plain value)"
+	has "$(ph info plain)" "not written down"
+	has "$(ph info held)" "value           4 of 4"
+	has "$(ph info held)" "held            nothing"
+	has "$(ph ls --json)" '{"kind":"sem","name":"/held"'
+}
+
+waits_for() { # SEMAPHORE UNITS
+	ph info "$1" --json | grep -q "\"waiters\":\[{.*\"units\":$2,"
+}
+
+info_names_who_holds_and_who_waits() {
+	mkfifo "$work/go"
+	ph sem mk a --holders --value 4
+	"$POSTHASTE" lock a -n 3 -- cat "$work/go" &
+	holder=$!
+	eventually value a 1
+	"$POSTHASTE" lock a -n 2 -- true &
+	waiter=$!
+	eventually waits_for a 2
+	has "$(ph info a)" "value           1 of 4"
+	has "$(ph info a)" "held            3 units: pid $holder ($POSTHASTE lock a"
+	has "$(ph info a)" "waiting         pid $waiter ("
+	has "$(ph info a --json)" "\"held\":[{\"pid\":$holder,\"units\":3,\"dead\":false,"
+	has "$(ph ls)" w1
+	echo >"$work/go"
+	wait "$holder" "$waiter"
+	same 4 "$(field a value)"
+}
+
+who_died_with_units_is_seen_until_they_are_needed() {
+	mkfifo "$work/go"
+	"$POSTHASTE" lock a --units 2 -- cat "$work/go" &
+	holder=$!
+	eventually value a 1
+	kill -KILL "$holder"
+	wait "$holder" 2>/dev/null || true
+	eventually has_dead a
+	has "$(ph ls)" dead-holder
+	has "$(ph doctor || true)" "pid $holder died and holds 1 units of it"
+	ph lock a -n 2 -- true 2>"$work/err"
+	has "$(ph info a)" "came back       1 units of killed holders so far, the last was pid $holder"
+	same "$holder" "$(field a last_dead)"
+	has "$(ph doctor || true)" "none, and no damaged object"
+}
+
+has_dead() {
+	[ "$(field "$1" dead)" = true ]
+}
+
+one_name_of_several_kinds_takes_its_kind() {
+	ph mk jobs
+	ph sem mk jobs --value 7
+	fails 1 info jobs
+	has "$error" "a queue and a semaphore; say which with --kind mq or --kind sem"
+	fails 1 rm jobs
+	same 7 "$(ph info jobs --kind sem --json | sed 's/.*"value":\([0-9]*\).*/\1/')"
+	ph rm jobs --kind mq
+	same sem "$(field jobs kind)"
+	ph rm jobs
+	fails 1 rm jobs
+	fails 1 rm jobs --kind sem
+	ph rm jobs --kind sem --force
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
+doctor_finds_what_is_damaged() {
+	echo nonsense >"$POSTHASTE_DIR/sem.broken"
+	status=0
+	findings=$(ph doctor) || status=$?
+	same 1 "$status"
+	has "$findings" "posthaste rm --kind sem broken"
+	has "$(ph ls | grep /broken)" damaged
+}
+
 run_tests \
 	mk_makes_a_semaphore_of_the_units_asked_for \
 	mk_takes_the_mode_as_it_is_named_and_else_obeys_the_umask \
@@ -149,4 +237,9 @@ run_tests \
 	post_says_when_there_would_be_too_many \
 	what_is_not_there_is_told_with_the_remedy \
 	wrong_calls_are_usage_errors \
-	every_part_has_help
+	every_part_has_help \
+	ls_and_info_show_semaphores \
+	info_names_who_holds_and_who_waits \
+	who_died_with_units_is_seen_until_they_are_needed \
+	one_name_of_several_kinds_takes_its_kind \
+	doctor_finds_what_is_damaged

@@ -28,6 +28,13 @@ a_wrong_call_is_refused_with_a_hint() {
 	wrong recv
 	wrong recv a b
 	wrong peek
+	wrong sem
+	wrong sem nonsense
+	has "$error" "posthaste help sem"
+	wrong shm
+	wrong lock
+	wrong rm a --kind nonsense
+	wrong info a --kind ""
 	wrong mkfifo
 	wrong cat --nonsense
 	wrong write
@@ -80,11 +87,11 @@ options_that_contradict_each_other_are_refused() {
 }
 
 every_command_has_help() {
-	for command in mk rm ls info send recv peek mkfifo cat write tee pipe demo bench doctor; do
+	for command in mk rm ls info send recv peek sem lock shm mkfifo cat write tee pipe demo bench doctor; do
 		has "$(ph help "$command")" "usage: posthaste $command"
 		has "$(ph help)" "  $command "
 	done
-	for command in mk rm ls info send recv peek mkfifo cat write tee pipe demo bench doctor; do
+	for command in mk rm ls info send recv peek sem lock shm mkfifo cat write tee pipe demo bench doctor; do
 		same "$(ph help "$command")" "$(ph "$command" --help)"
 	done
 }

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+//
+// shared_show.c - see shared_show.h. To look into an arena is to use it for a moment: the object is mapped, and
+// what killed processes were just being given is reclaimed. Where that cannot be, or would remove an object that
+// only waits to be removed, nothing is said of an arena.
+#include "shared_show.h"
+
+#include <grp.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "json.h"
+#include "shared.h"
+#include "show.h"
+
+struct content {
+	void *at;
+	struct ph_arena *arena;
+	struct ph_arena_report report;
+};
+
+static bool open_content(const char *name, const struct ph_shm_info *info, struct content *content)
+{
+	*content = (struct content){0};
+	if (info->reclaim && !info->mapped)
+		return false;
+	content->at = ph_shm_map(name, 0, 0, 0, 0);
+	if (content->at)
+		content->arena = ph_arena_attach(content->at, ph_shm_size(content->at));
+	return content->arena && ph_arena_check(content->arena, &content->report) == 0;
+}
+
+static void close_content(struct content *content)
+{
+	if (content->arena)
+		ph_arena_detach(content->arena);
+	if (content->at)
+		ph_shm_unmap(content->at);
+}
+
+// ---- for programs ----
+
+static int json_one_name(const char *name, uint64_t offset, void *arg)
+{
+	struct json *const json = arg;
+
+	json_open(json, NULL, '{');
+	json_bytes(json, "name", name, strlen(name));
+	json_unsigned(json, "offset", offset);
+	json_close(json, '}');
+	return 0;
+}
+
+static void json_arena(struct json *json, const struct content *content)
+{
+	const struct ph_arena_report *const report = &content->report;
+
+	json_open(json, "arena", '{');
+	json_unsigned(json, "bytes", report->bytes);
+	json_unsigned(json, "used_bytes", report->used_bytes);
+	json_unsigned(json, "used_blocks", report->used_blocks);
+	json_unsigned(json, "free_bytes", report->free_bytes);
+	json_unsigned(json, "largest_bytes", report->largest_bytes);
+	json_unsigned(json, "reclaimed_blocks", report->reclaimed_blocks);
+	json_open(json, "names", '[');
+	ph_arena_names(content->arena, json_one_name, json);
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void json_object(const char *name, const struct ph_shm_info *info,
+                        const struct content *content)
+{
+	struct json json = {.out = stdout};
+	char text[SHOW_MAX];
+
+	json_open(&json, NULL, '{');
+	json_string(&json, "kind", "shm");
+	json_string(&json, "name", name);
+	json_unsigned(&json, "uid", info->uid);
+	json_unsigned(&json, "gid", info->gid);
+	json_string(&json, "owner", show_user(text, info->uid));
+	snprintf(text, sizeof text, "%03o", (unsigned)info->mode & 0777);
+	json_string(&json, "mode", text);
+	json_unsigned(&json, "size", info->bytes);
+	json_unsigned(&json, "bytes", info->allocated);
+	json_bool(&json, "attached", info->mapped);
+	json_bool(&json, "reclaim", info->reclaim);
+	if (content)
+		json_arena(&json, content);
+	json_string(&json, "state", shared_state(info));
+	json_close(&json, '}');
+	putchar('\n');
+}
+
+void shared_json_briefly(const char *name, const struct ph_shm_info *info)
+{
+	json_object(name, info, NULL);
+}
+
+void shared_json(const char *name, const struct ph_shm_info *info)
+{
+	struct content content;
+
+	json_object(name, info, open_content(name, info, &content) ? &content : NULL);
+	close_content(&content);
+}
+
+// ---- for people ----
+
+static int show_one_name(const char *name, uint64_t offset, void *arg)
+{
+	bool *const first = arg;
+
+	printf("%-15s ", *first ? "names" : "");
+	*first = false;
+	for (; *name; name++)
+		putchar((unsigned char)*name < 32 || *name == 127 ? '?' : *name);
+	printf(" at %" PRIu64 "\n", offset);
+	return 0;
+}
+
+static void show_arena(const struct content *content)
+{
+	const struct ph_arena_report *const report = &content->report;
+	char used[SHOW_MAX], unused[SHOW_MAX], blocks[SHOW_MAX], largest[SHOW_MAX];
+	bool first = true;
+
+	printf("arena           %s used in %s blocks, %s free, the largest piece %s\n",
+	       show_bytes(used, report->used_bytes), show_count(blocks, report->used_blocks),
+	       show_bytes(unused, report->free_bytes), show_bytes(largest, report->largest_bytes));
+	if (report->reclaimed_blocks > 0)
+		printf("reclaimed       %" PRIu64 " blocks that killed processes were being given\n",
+		       report->reclaimed_blocks);
+	ph_arena_names(content->arena, show_one_name, &first);
+	if (first)
+		printf("names           none\n");
+}
+
+void shared_show(const char *name, const struct ph_shm_info *info)
+{
+	const struct group *group = getgrgid(info->gid);
+	struct content content;
+	char text[SHOW_MAX];
+
+	printf("name            %s\n", name);
+	printf("owner           %s", show_user(text, info->uid));
+	if (group)
+		printf(":%s", group->gr_name);
+	printf("\nmode            %03o\n", (unsigned)info->mode & 0777);
+	printf("size            %s bytes\n", show_count(text, info->bytes));
+	printf("memory          %s\n", show_bytes(text, info->allocated));
+	printf("open            %s\n", info->mapped ? "yes" : "in no process of this library");
+	printf("kept            %s\n",
+	       info->reclaim ? "until its last user is gone" : "until it is removed");
+	if (open_content(name, info, &content))
+		show_arena(&content);
+	close_content(&content);
+	printf("state           %s\n", strcmp(shared_state(info), "unused") == 0
+	                                   ? "unused; remove it: posthaste rm --leftovers"
+	                                   : shared_state(info));
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+//
+// shared_show.h - shared memory, and an arena in it, for people and for programs.
+#ifndef SHARED_SHOW_H
+#define SHARED_SHOW_H
+
+#include <posthaste/shm.h>
+
+// Briefly: without a look into it.
+void shared_json_briefly(const char *name, const struct ph_shm_info *info);
+void shared_json(const char *name, const struct ph_shm_info *info);
+void shared_show(const char *name, const struct ph_shm_info *info);
+
+#endif
