@@ -203,11 +203,7 @@ int phi_pipe_open_both(int fd)
 
 // The ring's bytes into the kernel's pipe, before what stands there. While it lasts the lease reads as
 // that of a dead: nobody uses it, everybody comes for the locks to take it away, and if we die so it is.
-//
-// Ring full, and bytes behind it in the kernel's pipe: who reads the ring first, or polls, is served as it is.
-// A stranger at the reading end is not, and gets all that can be moved without losing its order: not where
-// other strangers fill what is emptied.
-static void flush(struct pipe_both *b, bool to_strangers, bool strangers)
+static void flush(struct pipe_both *b, bool strangers)
 {
 	struct pipe_control *c = b->c;
 	uint32_t size = phi_pipe_size(c);
@@ -226,12 +222,23 @@ static void flush(struct pipe_both *b, bool to_strangers, bool strangers)
 		phi_ring(&c->room_event, INT_MAX);
 	fence_seq_cst();
 	if (!phi_pipe_drain_until_quiet(b, FLUSH_PATIENCE_NS)) {
-		if (!strangers && (to_strangers || phi_pipe_kernel_bytes(b->fd) == 0))
+		if (!strangers) // who fill what we empty
 			pour_before_rest(b, size);
 	} else if (make_room(b, whole_pages(load_relaxed_u64(&c->tail) - load_relaxed_u64(&c->head))))
 		pour(b, load_relaxed_u64(&c->head), load_relaxed_u64(&c->tail), (struct rest){NULL, 0, 0});
 	b->fd = end;
 	phi_close(both);
+}
+
+// Beside a lease the library puts nothing into the kernel's pipe, but what a handler has put there by force.
+static bool met_strangers(struct pipe_both *b)
+{
+	const struct pipe_control *c = b->c;
+	bool met = phi_pipe_leased(load_relaxed_u32(&c->lease)) && phi_pipe_kernel_bytes(b->fd) > 0 &&
+	           load_relaxed_u32(&c->seal_wanted) == 0;
+	if (met)
+		phi_pipe_raise_flags(b->c, PIPE_FOREIGN);
+	return met || (load_relaxed_u32(&c->flags) & PIPE_FOREIGN) != 0;
 }
 
 // Whether nobody living holds a place in the ring.
@@ -249,10 +256,13 @@ int phi_pipe_leave_ring(struct pipe *p, int fd, uint32_t flags, bool leaving)
 	int r = phi_pipe_lock_both(&b, p, fd, leaving);
 	if (r < 0)
 		return r;
-	bool strangers = (load_relaxed_u32(&b.c->flags) & PIPE_FOREIGN) != 0; // before who now comes
+	bool strangers = met_strangers(&b); // writers; before the readers who now come
 	phi_pipe_raise_flags(b.c, flags);
-	if (vacant(&b.c->held) && vacant(&b.c->reserved))
-		flush(&b, (flags & (PIPE_FOREIGN | PIPE_EXPORTED)) != 0, strangers);
+	// Where strangers' bytes stand behind the ring's, who polls, and who reads the ring first, is served as it is.
+	bool served = strangers && (flags & (PIPE_FOREIGN | PIPE_EXPORTED)) == 0 &&
+	              phi_pipe_kernel_bytes(b.fd) > 0;
+	if (!served && vacant(&b.c->held) && vacant(&b.c->reserved))
+		flush(&b, strangers);
 	phi_pipe_end_lease(&b);
 	phi_pipe_unlock_both(&b);
 	return 0;
