@@ -29,7 +29,7 @@ static int find(const struct sem_word *w, struct sem **s)
 	*s = phi_sem_find(w);
 	if (*s == NULL)
 		return -EINVAL;
-	if (load_relaxed_u32(&w->kind) == SEM_HOLDERS)
+	if (load_relaxed_u32(&w->kind) == SEM_HOLDERS && phi_sem_with_holders((*s)->region))
 		return 0;
 	*s = NULL;
 	return -EBADMSG;

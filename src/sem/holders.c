@@ -63,6 +63,7 @@ static bool look_for_the_dead(struct sem *s)
 {
 	struct phi_hold h;
 	struct sem_watch w;
+	w.looks = 0;
 	phi_enter(&h);
 	phi_duty(&h, &phi_sem_control(s)->sem.deathword);
 	phi_sem_watch(s, &w);
@@ -92,22 +93,32 @@ static bool set_marks(struct sem_control *c, uint64_t *was, uint32_t units)
 	return true;
 }
 
-static int sleep_on(struct sem *s, struct phi_hold *h, const struct phi_deadline *deadline,
-                    uint64_t was, uint32_t units)
+// A wake-up for one may have come to this one, who needs several and finds some: all look, before the mark says
+// that one waits for several, so that it is not said before it is done.
+static void pass_on(struct sem_control *c, uint64_t was, uint32_t units)
+{
+	if (units > 1 && (was & SEM_T_UNITS) != 0 && !(was & SEM_T_MANY))
+		phi_futex_wake(phi_sem_truth_futex(c), INT_MAX);
+}
+
+static int sleep_on(struct sem *s, struct phi_hold *h, struct sem_watch *w,
+                    const struct phi_deadline *deadline, const struct sem_change *ch)
 {
 	struct sem_control *c = phi_sem_control(s);
-	struct sem_watch w;
-	phi_sem_watch(s, &w);
-	if (w.took_back || !set_marks(c, &was, units))
+	uint32_t units = (uint32_t)-ch->units;
+	uint64_t was = ch->was;
+	phi_sem_watch(s, w);
+	pass_on(c, was, units);
+	if (w->took_back || !set_marks(c, &was, units))
 		return 0;
 	struct phi_sleep sleep = {
 		.event = phi_sem_truth_futex(c),
 		.seen = (uint32_t)was,
 		.deathword = &c->sem.deathword,
 		.deadline = deadline,
-		.look_again_ns = w.look_again_ns,
-		.more = w.word,
-		.more_count = w.count,
+		.look_again_ns = w->look_again_ns,
+		.more = w->word,
+		.more_count = w->count,
 	};
 	return phi_sem_sleep(c, h, &sleep, units);
 }
@@ -120,19 +131,30 @@ static void hand_on(struct sem *s, const struct sem_change *ch)
 		phi_futex_wake(phi_sem_truth_futex(c), ch->was & SEM_T_MANY ? INT_MAX : 1);
 }
 
+// A wake-up that this one has used up in vain.
+static void give_up(struct sem *s, const struct sem_change *ch)
+{
+	if (ch->slept)
+		phi_futex_wake(phi_sem_truth_futex(phi_sem_control(s)), INT_MAX);
+}
+
 static int wait_for(struct sem *s, const struct sem_wait *wait, struct sem_change *ch)
 {
 	struct sem_control *c = phi_sem_control(s);
-	struct phi_deadline deadline = phi_deadline(wait->clock, wait->abstime);
+	struct phi_deadline deadline = phi_sem_deadline(wait);
+	struct sem_watch w;
 	struct phi_hold h;
 	int r = -EAGAIN;
+	w.looks = 0;
 	phi_enter(&h);
 	phi_duty(&h, &c->sem.deathword);
 	while (r == -EAGAIN) {
 		if (!phi_sem_spin(c, &c->truth, ch->was, &c->sem.cpu)) {
 			r = phi_deadline_check(&deadline);
-			if (r == 0)
-				r = sleep_on(s, &h, &deadline, ch->was, wait->units);
+			if (r < 0)
+				give_up(s, ch);
+			else
+				r = sleep_on(s, &h, &w, &deadline, ch);
 			ch->slept = true;
 		}
 		if (r == 0 || r == -EAGAIN)

@@ -51,7 +51,7 @@ static void look(struct phi_region *r, struct ph_sem_info *info)
 	const struct sem s = {.base = r->base, .region = r};
 	const struct sem_control *c = phi_sem_control(&s);
 	memset(info, 0, sizeof *info);
-	info->holders = r->header.geometry[0] != 0;
+	info->holders = phi_sem_with_holders(r);
 	info->creator = r->header.creator;
 	info->created_s = r->header.created_s;
 	info->value = phi_sem_units(load_relaxed_u32(&c->sem.word));

@@ -122,15 +122,10 @@ void phi_sem_detach(struct phi_region *r)
 		phi_close(r->fd);
 }
 
-static bool with_holders(const struct phi_region *r)
-{
-	return r->header.geometry[0] != 0;
-}
-
 static bool intact(const struct phi_region *r)
 {
 	const struct sem_control *c = (const struct sem_control *)(r->base + PHI_REGION_BODY);
-	uint32_t kind = with_holders(r) ? SEM_HOLDERS : SEM_NAMED;
+	uint32_t kind = phi_sem_with_holders(r) ? SEM_HOLDERS : SEM_NAMED;
 	return load_relaxed_u32(&c->stamp) == SEM_STAMP && load_relaxed_u32(&c->sem.kind) == kind;
 }
 
@@ -139,7 +134,7 @@ int phi_sem_attach(struct phi_region *r, int dir, const char *file, const char *
 	int e = phi_region_open(r, dir, file, PHI_KIND_SEM, SEM_LAYOUT, name, observe);
 	if (e < 0)
 		return e;
-	uint64_t bytes = with_holders(r) ? SEM_HOLDERS_BYTES : SEM_PLAIN_BYTES;
+	uint64_t bytes = phi_sem_with_holders(r) ? SEM_HOLDERS_BYTES : SEM_PLAIN_BYTES;
 	if (r->bytes == bytes && intact(r))
 		return 0;
 	phi_sem_detach(r);
@@ -211,7 +206,7 @@ static int enter(struct phi_region *r, struct sem **out)
 static void leave(struct sem *s)
 {
 	struct phi_region *r = s->region;
-	if (with_holders(r))
+	if (phi_sem_with_holders(r))
 		phi_sem_stop_holding(s);
 	store_release_ptr(&s->address, 0); // SEM_REGISTRY
 	phi_sem_detach(r);
@@ -221,14 +216,14 @@ static void leave(struct sem *s)
 // A region that was just opened becomes this process's semaphore, if it is not already.
 static int admit(struct phi_region *r, int oflag, struct sem **out)
 {
-	if ((oflag & PH_SEM_HOLDERS) && !with_holders(r))
+	if ((oflag & PH_SEM_HOLDERS) && !phi_sem_with_holders(r))
 		return -EINVAL;
 	struct sem *s = open_already(r);
 	if (s == NULL) {
 		int e = enter(r, &s);
 		if (e < 0)
 			return e;
-		int slot = with_holders(r) ? phi_sem_become_holder(s) : 0;
+		int slot = phi_sem_with_holders(r) ? phi_sem_become_holder(s) : 0;
 		if (slot < 0) {
 			store_release_ptr(&s->address, 0);
 			return slot;

@@ -46,6 +46,12 @@ static inline uint32_t *phi_sem_mark(const struct sem *s, uint32_t slot)
 	return (uint32_t *)(s->base + SEM_MARK_AT(slot));
 }
 
+// As it was made: what stands in the object now is not believed.
+static inline bool phi_sem_with_holders(const struct phi_region *r)
+{
+	return r->header.geometry[0] != 0;
+}
+
 static inline bool phi_sem_damaged(const struct sem *s)
 {
 	return load_relaxed_u32(&s->region->damaged) != 0;
@@ -73,7 +79,16 @@ struct sem_wait {
 	uint32_t units;
 };
 
-// When it is not plain (plain.h): 0, -EINTR, -ETIMEDOUT, -EINVAL. A cancellation point.
+// The deadline of a wait. One before 1970 has passed, as for the C library.
+static inline struct phi_deadline phi_sem_deadline(const struct sem_wait *wait)
+{
+	struct phi_deadline d = phi_deadline(wait->clock, wait->abstime);
+	if (d.clock >= 0 && d.at.tv_sec < 0)
+		d.at.tv_sec = 0;
+	return d;
+}
+
+// When it is not plain (plain.h): 0, -EINTR, -ETIMEDOUT, -EINVAL, -EBADMSG. A cancellation point.
 int phi_sem_wait_slow(struct sem_word *w, const struct sem_wait *wait);
 // 0 or -EOVERFLOW.
 int phi_sem_post_slow(struct sem_word *w);
@@ -148,7 +163,9 @@ struct sem_watch {
 	struct phi_futex_word word[PHI_FUTEX_WORDS_MAX - 2];
 	int count;
 	int64_t look_again_ns; // 0 = the words tell all
+	uint32_t looks;        // how often this wait has looked; 0 to begin with
 	bool took_back;        // units came back meanwhile
+	bool stuck;            // somebody stopped holds the lock of taking back
 };
 // Look at every slot in use: take back from the dead, note what to sleep on.
 void phi_sem_watch(struct sem *s, struct sem_watch *w);

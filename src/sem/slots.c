@@ -22,6 +22,7 @@
 #define MOVE_PATIENCE_NS 1000000000
 // How soon to look again at who is dying, and at who nobody vouches for.
 #define DYING_NS 1000000
+#define DYING_LOOKS 20
 #define UNWATCHED_NS 20000000
 #define WATCHED_MAX 100
 
@@ -41,9 +42,10 @@ static void finish(struct sem *s, uint32_t slot, int32_t pid)
 	struct sem_change ch = {.slot = (int32_t)slot, .all = true, .duty = true};
 	uint64_t marks =
 		SEM_T_AWAITED | SEM_T_MANY; // of a predecessor's change, whose wake-ups may be owed still
+	// Before the units, so that who takes one is told.
+	store_release_u64(&c->returned, c->reap.guarded64); // SEM_RETURNED
 	if (phi_sem_holds(s, slot) != 0 && phi_sem_change(s, &ch) == 0)
 		marks |= ch.was;
-	store_release_u64(&c->returned, c->reap.guarded64); // SEM_RETURNED
 	if (pid != 0)
 		store_relaxed_i32(&c->last_dead, pid);
 	phi_sem_wake(c, marks, INT_MAX);
@@ -106,10 +108,11 @@ static bool lives(const struct sem *s, uint32_t slot, int32_t pid)
 	return !phi_tid_dead((uint32_t)pid);
 }
 
-static bool take_back_if_dead(struct sem *s, uint32_t slot)
+static bool take_back_if_dead(struct sem *s, uint32_t slot, struct sem_watch *w)
 {
 	struct phi_hold h;
-	if (!lock_reap(s, &h, REAP_PATIENCE_NS))
+	w->stuck = !lock_reap(s, &h, REAP_PATIENCE_NS);
+	if (w->stuck)
 		return false;
 	int32_t pid = load_acquire_i32(&phi_sem_table(s)[slot].pid); // SEM_SLOT
 	bool dead = pid != 0 && !lives(s, slot, pid);
@@ -140,8 +143,8 @@ static void watch_slot(struct sem *s, struct sem_watch *w, uint32_t slot, int32_
 		w->word[w->count++] = (struct phi_futex_word){mark, m};
 	else if (vouched_for(m))
 		look_again(w, UNWATCHED_NS);
-	else if (lives(s, slot, pid) || !take_back_if_dead(s, slot))
-		look_again(w, m & FUTEX_OWNER_DIED ? DYING_NS : UNWATCHED_NS);
+	else if (lives(s, slot, pid) || w->stuck || !take_back_if_dead(s, slot, w))
+		look_again(w, (m & FUTEX_OWNER_DIED) && w->looks < DYING_LOOKS ? DYING_NS : UNWATCHED_NS);
 	else
 		w->took_back = true;
 }
@@ -151,7 +154,9 @@ void phi_sem_watch(struct sem *s, struct sem_watch *w)
 	struct sem_control *c = phi_sem_control(s);
 	w->count = 0;
 	w->look_again_ns = 0;
+	w->looks++;
 	w->took_back = false;
+	w->stuck = false;
 	w->word[w->count++] =
 		(struct phi_futex_word){&c->epoch, load_acquire_u32(&c->epoch)}; // SEM_EPOCH
 	uint32_t slots = load_acquire_u32(&c->slots);

@@ -67,7 +67,7 @@ static int reckon(const struct sem_change *ch, uint64_t t, uint32_t held, uint32
 	if (now > SEM_T_UNITS) {
 		if (!ch->all)
 			return -EOVERFLOW;
-		now = SEM_T_UNITS; // scribbled: the dead cannot have held so many
+		now = SEM_T_UNITS; // new ones were posted beside those of the dead: full is full
 	}
 	int64_t left = ch->slot < 0 || units > (int64_t)held ? 0 : (int64_t)held - units;
 	if (left > SEM_E_UNITS)
@@ -97,6 +97,8 @@ int phi_sem_change(struct sem *s, struct sem_change *ch)
 			return -EBADMSG;
 		int r = reckon(ch, t, held_by(s, t, ch->slot), &ch->there, &holds);
 		ch->was = t;
+		if (r < 0 && load_acquire_u64(truth) != t)
+			continue; // judged from an entry of another moment, perhaps
 		if (r < 0)
 			return r;
 		if (last != 0 && last != (uint32_t)(ch->slot + 1) && !confirm(s, t))

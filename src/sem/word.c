@@ -72,10 +72,16 @@ static int sleep_on(struct sem_word *w, struct phi_hold *h, const struct phi_dea
 	return phi_sem_sleep(named == NULL ? NULL : phi_sem_control(named), h, &s, 1);
 }
 
+// Once more before sleeping: 0, -EBADMSG (destroyed, scribbled, cut), -ETIMEDOUT, -EINVAL.
+static int check(const struct sem_word *w, const struct phi_deadline *deadline)
+{
+	return phi_sem_is_plain(w) ? phi_deadline_check(deadline) : -EBADMSG;
+}
+
 int phi_sem_wait_slow(struct sem_word *w, const struct sem_wait *wait)
 {
 	struct phi_hold h;
-	struct phi_deadline deadline = phi_deadline(wait->clock, wait->abstime);
+	struct phi_deadline deadline = phi_sem_deadline(wait);
 	bool slept = false;
 	int r = 0;
 	phi_enter(&h);
@@ -83,7 +89,9 @@ int phi_sem_wait_slow(struct sem_word *w, const struct sem_wait *wait)
 	while (r == 0 && !take(w, slept)) {
 		if (spin(w))
 			continue;
-		r = phi_deadline_check(&deadline);
+		r = check(w, &deadline);
+		if (r < 0 && slept)
+			phi_futex_wake(&w->word, INT_MAX); // a wake-up that we have used up in vain
 		if (r < 0 || !set_mark(w))
 			continue;
 		r = sleep_on(w, &h, &deadline);

@@ -32,8 +32,8 @@ static int sleep_on_any(const struct phi_sleep *s, const struct phi_deadline *un
 	struct phi_futex_word all[PHI_FUTEX_WORDS_MAX];
 	int n = s->more_count + 2;
 	all[0] = (struct phi_futex_word){s->deathword, s->death_seen};
-	memcpy(all + 1, s->more, (size_t)s->more_count * sizeof *all);
-	all[n - 1] = (struct phi_futex_word){s->event, s->seen};
+	all[1] = (struct phi_futex_word){s->event, s->seen};
+	memcpy(all + 2, s->more, (size_t)s->more_count * sizeof *all);
 	return phi_futex_wait_any(all, n, until);
 }
 
@@ -41,14 +41,15 @@ static int sleep_on_both(const struct phi_sleep *s, const struct phi_deadline *u
 {
 	if (load_relaxed_u32(&lacks_waitv))
 		return sleep_on_one(s, until);
-	// The deathword first: the kernel queues us in this order, and compares the event last. Either
-	// the event has been bumped by then, or its bumper's death finds us on the deathword.
+	// The deathword before the event: the kernel queues us and compares in this order. Either the event has
+	// been bumped by then, or its bumper's death finds us on the deathword. Of several words that rang it
+	// names the last: so no further death is hidden behind the event.
 	int r = sleep_on_any(s, until);
 	if (r == -ENOSYS || r == -EPERM) { // an old kernel, a sandbox
 		store_relaxed_u32(&lacks_waitv, 1);
 		return sleep_on_one(s, until);
 	}
-	return r == 0 ? PHI_WOKEN_BY_DEATH : r > 0 ? PHI_WOKEN : r;
+	return r < 0 ? r : r == 1 ? PHI_WOKEN : PHI_WOKEN_BY_DEATH;
 }
 
 // Asynchronous cancellation only around the system call, with nothing held but the duty.
