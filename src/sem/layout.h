@@ -51,8 +51,7 @@ struct sem_word {
 	uint32_t word;      // A
 	uint32_t deathword; // always 0: sleepers wait here for the death of who owes them a wake-up
 	uint32_t kind;      // enum sem_kind; 0 = destroyed. I
-	uint32_t
-		cpu; // D: where a post was made, as phi_cpu; or'ed SEM_CPU_WANTED: the next one shall say
+	uint32_t cpu;       // D: where a post was made, as phi_cpu, or'ed SEM_CPU_WANTED: say it again
 };
 
 _Static_assert(sizeof(struct sem_word) == 16, "fits any sem_t");

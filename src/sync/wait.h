@@ -22,7 +22,7 @@ struct phi_sleep {
 	uint32_t *deathword;
 	uint32_t death_seen; // what the deathword holds while nobody has died
 	const struct phi_deadline *deadline;
-	int64_t look_again_ns;        // 0 = only when woken
+	int64_t look_again_ns;             // 0 = only when woken
 	const struct phi_futex_word *more; // words of further deaths, or NULL
 	int more_count;                    // at most PHI_FUTEX_WORDS_MAX - 2
 	void (*cancelled)(void *arg); // runs if the thread is cancelled asleep: pass the wake-up on
