@@ -108,6 +108,27 @@ fifo_passes_a_line_on_to_any_program() {
 	same "from a stranger" "$("$work/fifo" "$work/name")"
 }
 
+counts_on() {
+	[ "$("$work/shared" /tally 0)" -gt 40000 ]
+}
+
+shared_counts_although_one_is_killed() {
+	compile shared
+	"$work/shared" /tally 20000 >/dev/null &
+	other=$!
+	"$work/shared" /tally 20000 >/dev/null
+	wait $other
+	same 40000 "$("$work/shared" /tally 0)"
+	"$work/shared" /tally 1000000000 >/dev/null &
+	eventually counts_on
+	kill -9 $!
+	wait $! || :
+	before=$("$work/shared" /tally 0)
+	same $((before + 5)) "$("$work/shared" /tally 5)"
+	rm "$POSTHASTE_DIR/sem.tally" "$POSTHASTE_DIR/shm.tally"
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
 posix_moves_over_unchanged() {
 	compile posix -include posthaste/posix.h
 	has "$("$work/posix")" "20000 round trips"
@@ -120,4 +141,5 @@ run_tests \
 	loop_prints_what_comes_until_its_input_ends \
 	pipe_adds_up_what_its_child_reads \
 	fifo_passes_a_line_on_to_any_program \
+	shared_counts_although_one_is_killed \
 	posix_moves_over_unchanged
