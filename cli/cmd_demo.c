@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// cmd_demo.c - posthaste demo: counts the words of files with several processes, a pipe and two queues,
-// kills one of them in the middle, checks the counts against a plain program, and races the kernel's
+// cmd_demo.c - posthaste demo: counts the words of files with several processes, a pipe, two queues and a table
+// in shared memory that a semaphore guards, kills one of them in the middle, checks the counts against a plain program, and races the kernel's
 // queues and pipe. The summary leaves through a FIFO.
 //
 //   demo_corpus.c, demo_cutter.c   which files, and how they are cut into chunks
 //   demo_words.c                   the counting itself
-//   demo_transport.c               the queues and pipes, ours and the kernel's
+//   demo_transport.c               the queues, pipes and semaphores, ours and the kernel's
+//   demo_table.c                   the table in shared memory
 //   demo_crew.c                    the processes; demo_feed.c, demo_worker.c: what they do
 //   demo_run.c                     one run, as the parent sees it
 //   demo_report.c                  what is printed
@@ -157,7 +158,9 @@ static bool run_with_accident(const struct demo_plan *plan, const struct transpo
 
 static bool was_recovered(const struct demo_outcome *outcome)
 {
-	return !outcome->accident.happened || outcome->accident.recovered;
+	const struct accident *const accident = &outcome->accident;
+
+	return !accident->happened || (accident->recovered && accident->unit_returned);
 }
 
 static void explain_difference(const struct corpus *corpus)

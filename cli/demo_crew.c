@@ -81,20 +81,34 @@ static int start_processes(struct crew *crew)
 	return err;
 }
 
-static int open_channels(struct crew *crew, long depth, long message_bytes)
+static int open_queue(const struct crew *crew, struct channel *channel, const char *what,
+                      long depth, long message_bytes)
 {
 	char name[64];
 
-	snprintf(name, sizeof name, "/posthaste-demo-%ld-jobs", (long)getpid());
-	int err = crew->transport->open(&crew->jobs, name, depth, message_bytes);
+	snprintf(name, sizeof name, "/posthaste-demo-%ld-%s", (long)getpid(), what);
+	return crew->transport->open(channel, name, depth, message_bytes);
+}
+
+// A word takes no more of a draft than DRAFT_PER_TEXT times its text.
+enum { DRAFT_PER_TEXT = 8 };
+
+static int open_channels(struct crew *crew, long depth, long message_bytes)
+{
+	const size_t draft_bytes = crew_chunk_limit((size_t)message_bytes) * DRAFT_PER_TEXT + 64;
+	int err = open_queue(crew, &crew->jobs, "jobs", depth, message_bytes);
 
 	if (err != 0)
 		return err;
-	snprintf(name, sizeof name, "/posthaste-demo-%ld-results", (long)getpid());
-	err = crew->transport->open(&crew->results, name, depth, message_bytes);
-	if (err == 0 && crew->transport->pipe(crew->feed) != 0) {
-		err = errno;
-		crew->transport->close(&crew->results);
+	err = open_queue(crew, &crew->results, "results", depth, sizeof(struct result));
+	if (err == 0) {
+		err = table_make(&crew->table, crew->transport, crew->corpus, draft_bytes);
+		if (err == 0 && crew->transport->pipe(crew->feed) != 0) {
+			err = errno;
+			table_drop(&crew->table);
+		}
+		if (err != 0)
+			crew->transport->close(&crew->results);
 	}
 	if (err != 0)
 		crew->transport->close(&crew->jobs);
@@ -166,6 +180,7 @@ static void release(struct crew *crew)
 {
 	close_feed(crew);
 	munmap(crew->office, sizeof *crew->office);
+	table_drop(&crew->table);
 	crew->transport->close(&crew->jobs);
 	crew->transport->close(&crew->results);
 }

@@ -5,7 +5,8 @@
 //
 //   reader --- feed, a pipe: chunks as they are cut ----> sorter
 //   sorter --- jobs: struct job + text, by priority ----> workers
-//   workers --- results: struct result + counts -------> parent
+//   workers --- table, one at a time: counts of words
+//   workers --- results: struct result ----------------> parent
 #ifndef DEMO_CREW_H
 #define DEMO_CREW_H
 
@@ -15,6 +16,7 @@
 #include <sys/types.h>
 
 #include "demo_corpus.h"
+#include "demo_table.h"
 #include "demo_transport.h"
 #include "demo_words.h"
 
@@ -47,12 +49,16 @@ struct office {
 		halt; // 1 = the next worker who is in the middle of a chunk takes this and stops there
 	struct desk desk[WORKERS_MAX];
 	_Atomic uint64_t fed, fed_by_ring; // bytes through the pipe, and of these through its ring
+	_Atomic uint32_t told;             // the worker + 1 that was told of a unit from the dead
+	_Atomic double told_s;             // when, CLOCK_MONOTONIC
+	_Atomic bool told_half;            // and it found a chunk that was entered by half
 };
 
 struct crew {
 	const struct transport *transport;
 	const struct corpus *corpus;
 	struct channel jobs, results;
+	struct word_table table;
 	int feed[2]; // -1 = not open here
 	struct office *office;
 	bool halt_at_once;                         // the first worker that is at work is to stop
@@ -60,7 +66,7 @@ struct crew {
 	int workers;
 };
 
-// Bytes of text in a chunk: so few that its counts always fit into one result.
+// Bytes of text in a chunk.
 size_t crew_chunk_limit(size_t message_bytes);
 
 // 0 or errno. The caller fills in transport, corpus, workers and halt_at_once.
@@ -69,9 +75,6 @@ void crew_finish(struct crew *crew); // all work is done: they go home by themse
 void crew_end(struct crew *crew);    // kills whoever is left
 
 int crew_send_job(struct crew *crew, const struct chunk *chunk, char *message, int timeout_ms);
-
-// Merges a result's counts; false if it is not well formed.
-bool crew_merge(struct words *words, const struct delivery *delivery);
 
 // A process that ends with its parent, whatever ends that, and has the usual signals: as fork.
 pid_t crew_fork(void);

@@ -46,13 +46,23 @@ static void print_kill(const struct demo_outcome *outcome, FILE *out)
 		return;
 	}
 	fprintf(out,
-	        "accident    worker %d (pid %d) killed by SIGKILL at %.0f %%, while it counted chunk "
-	        "%" PRIu32 "\n",
+	        "accident    worker %d (pid %d) killed by SIGKILL at %.0f %%, while it entered chunk "
+	        "%" PRIu32 " into the table\n",
 	        accident->worker, accident->pid, accident->at * 100, accident->chunk);
+	if (accident->unit_returned)
+		fprintf(
+			out,
+			"semaphore   the unit it held came back by itself; worker %d was told, and %s, %.1f ms "
+			"after the kill\n",
+			accident->unit_to,
+			accident->unit_half ? "finished the half-done entry" : "found nothing half done",
+			accident->unit_ms);
+	else
+		fprintf(out, "semaphore   the unit it held DID NOT come back\n");
 	if (accident->recovered)
 		fprintf(out,
 		        "recovery    chunk %" PRIu32
-		        " went back to the queue by itself; worker %d counted it, "
+		        " went back to the queue by itself; worker %d took it over, "
 		        "%.1f ms after the kill\n",
 		        accident->chunk, accident->recovered_by, accident->recovery_ms);
 	else
@@ -163,7 +173,7 @@ void demo_report_text(const struct demo_report *report, FILE *out)
 	fprintf(
 		out,
 		"processes   1 reader, 1 sorter, %d workers, 1 parent; 1 pipe, 2 queues of %ld messages "
-		"of %s\n",
+		"of %s, 1 table in shared memory, 1 semaphore\n",
 		report->plan.workers, report->plan.depth,
 		show_bytes(message, (uint64_t)report->plan.message_bytes));
 	if (*report->main_run.trouble) {
@@ -217,6 +227,11 @@ static void json_run(struct json *json, const char *key, const struct demo_outco
 		json_unsigned(json, "killed_with_chunk", accident->chunk);
 		json_bool(json, "recovered", accident->recovered);
 		json_real(json, "recovery_ms", accident->recovery_ms);
+		json_bool(json, "unit_returned", accident->unit_returned);
+		if (accident->unit_returned) {
+			json_bool(json, "finished_half_done", accident->unit_half);
+			json_real(json, "unit_ms", accident->unit_ms);
+		}
 	}
 	if (*outcome->trouble)
 		json_string(json, "trouble", outcome->trouble);

@@ -84,6 +84,20 @@ static void note_recovery(struct run *run, const struct result *result)
 	accident->recovery_ms = (now_seconds() - run->killed_at) * 1e3;
 }
 
+// What a worker has noted down when the unit of the killed one came to it.
+static void note_return(struct run *run)
+{
+	struct accident *accident = &run->outcome->accident;
+	const struct office *office = run->crew.office;
+
+	if (!accident->happened || office->told == 0)
+		return;
+	accident->unit_returned = true;
+	accident->unit_to = (int)office->told - 1;
+	accident->unit_half = office->told_half;
+	accident->unit_ms = (office->told_s - run->killed_at) * 1e3;
+}
+
 static bool account(struct run *run, const struct delivery *delivery)
 {
 	struct demo_outcome *outcome = run->outcome;
@@ -101,8 +115,6 @@ static bool account(struct run *run, const struct delivery *delivery)
 		outcome->duplicates++;
 		return true;
 	}
-	if (!crew_merge(&outcome->words, delivery))
-		return fail(run, "a result is garbled", 0);
 	mark_counted(run, result.id);
 	note_recovery(run, &result);
 	outcome->counted++;
@@ -314,6 +326,9 @@ bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 	outcome->seconds = now_seconds() - run.started;
 	outcome->fed = run.crew.office->fed;
 	outcome->fed_by_ring = run.crew.office->fed_by_ring;
+	if (well)
+		table_read(&run.crew.table, &outcome->words);
+	note_return(&run);
 	(well ? crew_finish : crew_end)(&run.crew);
 	read_usage(&outcome->cpu_seconds, &outcome->switches);
 	outcome->cpu_seconds -= cpu_before;

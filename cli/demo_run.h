@@ -30,6 +30,10 @@ struct accident {
 	bool recovered;     // the chunk was counted after all
 	int recovered_by;   // by this worker
 	double recovery_ms; // so long after the kill
+	bool unit_returned; // the semaphore's, that it held
+	int unit_to;        // this worker was told
+	bool unit_half;     // and finished what the killed one had entered by half
+	double unit_ms;     // so long after the kill
 };
 
 struct demo_outcome {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// demo_transport.c - the demo's queues: this library's, whose messages are borrowed in place, and the
-// kernel's, which hands out copies and forgets them.
+// demo_transport.c - the demo's queues, pipes and semaphores: this library's, whose messages are borrowed in
+// place and come back from the dead, as units do; and the kernel's and the C library's, which forget.
 #include "demo_transport.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <posthaste/pipe.h>
+#include <posthaste/semaphore.h>
 
 #include "memory.h"
 
@@ -71,6 +72,37 @@ static int posthaste_done(struct channel *channel, struct delivery *delivery)
 	return ph_mq_release(channel->mq, &delivery->loan) == 0 ? 0 : errno;
 }
 
+static int posthaste_make_unit(struct guard *guard, const char *name, sem_t *place)
+{
+	const int flags = O_CREAT | O_EXCL | PH_SEM_HOLDERS | PH_SEM_OWNERDEAD;
+
+	(void)place;
+	guard->sem = ph_sem_open(name, flags, 0600, 1);
+	if (guard->sem == SEM_FAILED) {
+		guard->sem = NULL;
+		return errno;
+	}
+	ph_sem_unlink(name);
+	return 0;
+}
+
+static void posthaste_drop_unit(struct guard *guard)
+{
+	ph_sem_close(guard->sem);
+}
+
+static int posthaste_take_unit(struct guard *guard, int timeout_ms)
+{
+	const struct timespec end = deadline_on(CLOCK_MONOTONIC, timeout_ms);
+
+	return ph_sem_clockwait(guard->sem, CLOCK_MONOTONIC, &end) == 0 ? 0 : errno;
+}
+
+static int posthaste_give_unit(struct guard *guard)
+{
+	return ph_sem_post(guard->sem) == 0 ? 0 : errno;
+}
+
 static int kernel_open(struct channel *channel, const char *name, long depth, long size)
 {
 	struct mq_attr attr = {.mq_maxmsg = depth, .mq_msgsize = size};
@@ -117,6 +149,32 @@ static int kernel_done(struct channel *channel, struct delivery *delivery)
 	return 0;
 }
 
+static int kernel_make_unit(struct guard *guard, const char *name, sem_t *place)
+{
+	(void)name;
+	if (sem_init(place, 1, 1) != 0)
+		return errno;
+	guard->sem = place;
+	return 0;
+}
+
+static void kernel_drop_unit(struct guard *guard)
+{
+	sem_destroy(guard->sem);
+}
+
+static int kernel_take_unit(struct guard *guard, int timeout_ms)
+{
+	const struct timespec end = deadline_on(CLOCK_REALTIME, timeout_ms);
+
+	return sem_timedwait(guard->sem, &end) == 0 ? 0 : errno;
+}
+
+static int kernel_give_unit(struct guard *guard)
+{
+	return sem_post(guard->sem) == 0 ? 0 : errno;
+}
+
 const struct transport transport_posthaste = {
 	.name = "posthaste",
 	.redelivers = true,
@@ -125,6 +183,10 @@ const struct transport transport_posthaste = {
 	.send = posthaste_send,
 	.take = posthaste_take,
 	.done = posthaste_done,
+	.make_unit = posthaste_make_unit,
+	.drop_unit = posthaste_drop_unit,
+	.take_unit = posthaste_take_unit,
+	.give_unit = posthaste_give_unit,
 	.pipe = ph_pipe,
 	.read = ph_read,
 	.write = ph_write,
@@ -138,6 +200,10 @@ const struct transport transport_kernel = {
 	.send = kernel_send,
 	.take = kernel_take,
 	.done = kernel_done,
+	.make_unit = kernel_make_unit,
+	.drop_unit = kernel_drop_unit,
+	.take_unit = kernel_take_unit,
+	.give_unit = kernel_give_unit,
 	.pipe = pipe,
 	.read = read,
 	.write = write,

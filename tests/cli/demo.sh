@@ -37,6 +37,8 @@ a_worker_is_killed_at_work_and_its_chunk_is_counted_by_another() {
 	ph demo --no-race --json --workers 4 "$work/text" >"$work/got"
 	has "$(cat "$work/got")" '"killed":true'
 	has "$(cat "$work/got")" '"recovered":true'
+	has "$(cat "$work/got")" '"unit_returned":true'
+	has "$(cat "$work/got")" '"finished_half_done":true'
 	has "$(cat "$work/got")" '"lost":0'
 }
 
@@ -44,6 +46,7 @@ the_text_tells_the_same() {
 	make_text "$work/text"
 	ph demo --no-race "$work/text" >"$work/got"
 	for part in "equal to a plain sequential count" "killed by SIGKILL" "went back to the queue" \
+		"the unit it held came back by itself" "finished the half-done entry" \
 		"0 lost"; do
 		has "$(cat "$work/got")" "$part"
 	done
@@ -123,6 +126,13 @@ even_the_only_chunk_survives_its_worker() {
 	has "$(cat "$work/got")" "1 chunks queued, 1 counted once each, 1 delivered again"
 }
 
+many_words_make_the_table_grow() {
+	seq 1 700000 >"$work/text"
+	ph demo --no-race --json --workers 4 "$work/text" >"$work/got"
+	has "$(cat "$work/got")" '"distinct":700000,'
+	has "$(cat "$work/got")" '"equal":true'
+}
+
 one_worker_does_it_alone() {
 	make_text "$work/text"
 	ph demo --no-race --workers 1 "$work/text" >"$work/got"
@@ -174,6 +184,7 @@ run_tests \
 	a_summary_that_cannot_be_printed_is_a_failure \
 	no_text_is_refused \
 	even_the_only_chunk_survives_its_worker \
+	many_words_make_the_table_grow \
 	one_worker_does_it_alone \
 	the_race_names_both_and_the_kernel_may_be_missing \
 	an_interrupted_demo_ends_its_processes
