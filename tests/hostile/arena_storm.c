@@ -19,7 +19,7 @@ struct storm {
 	uint8_t *at;
 	size_t bytes;
 	size_t reach; // how far from the beginning the attacker writes
-	int *stop;
+	int *stop, *attached;
 	uint64_t seed;
 	unsigned long *refused;
 };
@@ -29,6 +29,7 @@ static void suffer(void *arg)
 	const struct storm *s = arg;
 	struct arena_victim v;
 	arena_victim_begin(&v, s->at, s->bytes, s->seed);
+	__atomic_add_fetch(s->attached, 1, __ATOMIC_ACQ_REL);
 	for (int i = 0; i < CALLS && v.arena != NULL; i++)
 		arena_victim_do_something(&v);
 	__atomic_add_fetch(s->refused, v.refused, __ATOMIC_RELAXED);
@@ -43,9 +44,15 @@ static uint64_t next(uint64_t *state)
 	return *state;
 }
 
+static bool all_attached(void *arg)
+{
+	return __atomic_load_n((int *)arg, __ATOMIC_ACQUIRE) == VICTIMS;
+}
+
 static void scribble(void *arg)
 {
 	const struct storm *s = arg;
+	test_wait_until(all_attached, s->attached);
 	uint64_t state = s->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	while (__atomic_load_n(s->stop, __ATOMIC_RELAXED) == 0) {
 		const size_t field = next(&state) % (s->reach / 8) * 8;
@@ -68,9 +75,10 @@ static void storm(size_t bytes, size_t reach)
 
 	s.at = fenced_memory(bytes);
 	s.stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	s.attached = s.stop + 16;
 	s.refused = (unsigned long *)(void *)(s.stop + 64);
 	for (int round = 0; round < ROUNDS; round++) {
-		*s.stop = 0;
+		*s.stop = *s.attached = 0;
 		s.seed = (uint64_t)getpid() + (uint64_t)round * 10;
 		CHECK_OK(ph_arena_make(s.at, bytes));
 		const pid_t attacker = test_fork(scribble, &s);
