@@ -150,6 +150,19 @@ int ph_shm_sweep(void);
 // addresses; 0 is no place. What a killed process was just being given is found and reclaimed by
 // ph_arena_check, and by allocation when memory runs short.
 //
+//   memory        what is shared by the processes, MAP_SHARED, from ph_shm_map or anywhere else. 3.5 percent of it
+//                 are the arena's own.
+//   signals       not async-signal-safe: EDEADLK, or a thread's own work disturbed, if a handler interrupts a call.
+//   stopped peers small blocks are allocated and freed beside a peer that is stopped (SIGSTOP, a debugger) in the
+//                 middle of a call. Larger ones, names and checks need a lock: EAGAIN from any of them after two
+//                 seconds if somebody who lives keeps it.
+//   fork          a child goes on with what its parent attached.
+//   exec          threads that end by another thread's exec in the middle of a call count as killed; but the
+//                 number of the first thread lives on, so what that one was being given is lost until the
+//                 program ends that was exec'ed.
+//   containers    all users are in one pid namespace: EXDEV from the others, as long as one is attached or was
+//                 killed without a check after it.
+//
 // EBADMSG from any call: the arena's own bytes are damaged. A peer that writes into the arena can spoil its
 // contents, but cannot make a call here crash, loop or touch memory outside the arena.
 
@@ -164,7 +177,8 @@ struct ph_arena; // the private side of an attached arena
 int ph_arena_make(void *addr, size_t bytes);
 
 // Use the arena at addr, of which `bytes` bytes are mapped here. The result is for this process, and for a child
-// that it forks.
+// that it forks; for any of its threads. Detach before unmapping, while no thread is in a call with it; what was
+// allocated stays.
 //
 // EAGAIN   it is not an arena (yet)
 // EBADMSG  it is damaged, of another version, or larger than `bytes`
@@ -174,16 +188,20 @@ int ph_arena_make(void *addr, size_t bytes);
 struct ph_arena *ph_arena_attach(void *addr, size_t bytes);
 int ph_arena_detach(struct ph_arena *arena);
 
-// Allocate at least `bytes` bytes, aligned to 16 (to 4096 from 4096 bytes on): the offset, or 0 with ENOMEM, EINVAL (0 bytes) or
-// EBADMSG. The bytes are not cleared. If the process is killed before the call returns, the block is
-// reclaimed; later it is the caller's to account for.
+// Allocate at least `bytes` bytes, aligned to 16 (to 4096 from 4096 bytes on): the offset, or 0 with ENOMEM, EINVAL
+// (0 bytes), EAGAIN or EBADMSG. The bytes are not cleared. If the process is killed before the call returns, the
+// block is reclaimed; later it is the caller's to account for.
 uint64_t ph_arena_alloc(struct ph_arena *arena, size_t bytes);
 
-// The same, and the offset is stored at `where`, an aligned uint64_t inside the arena, as part of the call: if
-// the process is killed, either it stands there or the block is reclaimed.
+// The same, and the offset is stored at `where`, an aligned uint64_t in a block of the arena, as part of the call:
+// if the process is killed, either it stands there or the block is reclaimed. Until the call has returned nobody
+// else may write there, and if its process was killed not before ph_arena_check: who finds another number there
+// takes the block for never handed over. EINVAL: where.
 uint64_t ph_arena_alloc_to(struct ph_arena *arena, size_t bytes, uint64_t *where);
 
-// Free a block. EINVAL: offset is not that of an allocated block, or freed already; nothing is changed.
+// Free a block, of whichever process. It is freed or not, whenever the process is killed. EINVAL: offset is not
+// that of an allocated block, or freed already; nothing is changed. (Two who free the same block at the same time,
+// while a third is given it, cannot all be told apart.)
 int ph_arena_free(struct ph_arena *arena, uint64_t offset);
 
 // How many bytes the block at offset has, at least what was asked for. 0 with EINVAL.
@@ -198,8 +216,10 @@ uint64_t ph_arena_offset(const struct ph_arena *arena, const void *at);
 // ph_arena_bind    give the name to an offset. EEXIST if it has one; EINVAL, ENAMETOOLONG, ENOMEM
 // ph_arena_find    the offset, or 0 with ENOENT
 // ph_arena_unbind  take the name away; the block stays. The offset, or 0 with ENOENT
-// ph_arena_names   call fn for each name until it returns other than 0, and return that; the arena must not
-//                  be used inside fn
+// ph_arena_names   call fn for each name until it returns other than 0, and return that. No lock is held: fn may use
+//                  the arena, and a name that comes or goes meanwhile is shown or not. ENOMEM
+//
+// If the process is killed, a name is bound or not. An entry of the directory takes a block of 24 bytes and the name.
 int ph_arena_bind(struct ph_arena *arena, const char *name, uint64_t offset);
 uint64_t ph_arena_find(struct ph_arena *arena, const char *name);
 uint64_t ph_arena_unbind(struct ph_arena *arena, const char *name);
@@ -213,7 +233,7 @@ struct ph_arena_report {
 	uint64_t free_bytes;    // what could still be allocated in small pieces
 	uint64_t largest_bytes; // what could be allocated in one piece
 	uint64_t names;
-	uint64_t reclaimed_blocks; // of killed processes, found now
+	uint64_t reclaimed_blocks; // of killed processes, found now; allocation may have found some before
 	uint64_t reclaimed_bytes;
 };
 
