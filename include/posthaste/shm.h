@@ -160,8 +160,8 @@ int ph_shm_sweep(void);
 //   exec          threads that end by another thread's exec in the middle of a call count as killed; but the
 //                 number of the first thread lives on, so what that one was being given is lost until the
 //                 program ends that was exec'ed.
-//   containers    all users are in one pid namespace: EXDEV from the others, as long as one is attached or was
-//                 killed without a check after it.
+//   containers    all users are in one pid namespace: EXDEV from the others, as long as one is attached, or ended
+//                 without detaching and nobody has checked since.
 //
 // EBADMSG from any call: the arena's own bytes are damaged. A peer that writes into the arena can spoil its
 // contents, but cannot make a call here crash, loop or touch memory outside the arena.
