@@ -129,6 +129,46 @@ shared_counts_although_one_is_killed() {
 	same "" "$(ls -A "$POSTHASTE_DIR")"
 }
 
+semaphore_gives_the_seat_of_the_dead_to_the_next() {
+	compile semaphore
+	"$work/semaphore" >"$work/printed"
+	same 4 "$(grep -c ': at work$' "$work/printed")"
+	same "2 of 2 seats are free" "$(tail -n 1 "$work/printed")"
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
+arena_loses_nothing_to_a_killed_worker() {
+	compile arena
+	has "$("$work/arena")" "and 0 blocks are left"
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
+# A program of the user's, who has an arena in memory that has a name.
+shm_info_looks_into_an_arena() {
+	cat >"$work/keep.c" <<-'END'
+		#include <posthaste/shm.h>
+		int main(void)
+		{
+			void *at = ph_shm_map("/lake", 1 << 20, PH_SHM_CREATE, 0600, 0);
+			struct ph_arena *a;
+
+			if (!at || ph_arena_make(at, 1 << 20) != 0 || !(a = ph_arena_attach(at, 1 << 20)))
+				return 1;
+			return ph_arena_bind(a, "boat\n", ph_arena_alloc(a, 5000));
+		}
+	END
+	"$CC" "$work/keep.c" -I"$root/include" -L"$built" -lposthaste -Wl,-rpath,"$built" -o "$work/keep"
+	ph shm mk plain 1m
+	[ "$(ph shm info plain | grep -c arena)" = 0 ]
+	"$work/keep"
+	has "$(ph shm info lake)" "arena           "
+	has "$(ph shm info lake)" "names           boat? at "
+	has "$(ph info lake --json)" '"names":[{"name":"boat\u000a","offset":'
+	same 1 "$(ph ls --json | grep -c '"name":"/lake"')"
+	ph shm rm lake plain
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
 posix_moves_over_unchanged() {
 	compile posix -include posthaste/posix.h
 	has "$("$work/posix")" "20000 round trips"
@@ -142,4 +182,7 @@ run_tests \
 	pipe_adds_up_what_its_child_reads \
 	fifo_passes_a_line_on_to_any_program \
 	shared_counts_although_one_is_killed \
+	semaphore_gives_the_seat_of_the_dead_to_the_next \
+	arena_loses_nothing_to_a_killed_worker \
+	shm_info_looks_into_an_arena \
 	posix_moves_over_unchanged
