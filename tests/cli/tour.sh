@@ -169,6 +169,11 @@ shm_info_looks_into_an_arena() {
 	same "" "$(ls -A "$POSTHASTE_DIR")"
 }
 
+arena_loses_nothing_though_a_worker_is_killed() {
+	compile arena
+	same "three lists add up to 1501500, and 0 blocks are left" "$("$work/arena")"
+}
+
 posix_moves_over_unchanged() {
 	compile posix -include posthaste/posix.h
 	has "$("$work/posix")" "20000 round trips"
@@ -182,6 +187,7 @@ run_tests \
 	pipe_adds_up_what_its_child_reads \
 	fifo_passes_a_line_on_to_any_program \
 	shared_counts_although_one_is_killed \
+	arena_loses_nothing_though_a_worker_is_killed \
 	semaphore_gives_the_seat_of_the_dead_to_the_next \
 	arena_loses_nothing_to_a_killed_worker \
 	shm_info_looks_into_an_arena \
