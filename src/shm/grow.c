@@ -9,6 +9,7 @@
 #include "core/file.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -104,6 +105,12 @@ void phi_shm_collapse(struct shm_mapping *m, size_t size)
 	size_t whole = size & ~(HUGE_BYTES - 1);
 	if (whole > 0)
 		madvise(m->base, whole, MADV_COLLAPSE);
+}
+
+// Not by a punched hole: the memory that is given back may be somebody else's before it is reserved again.
+void phi_shm_zero(struct shm_mapping *m, size_t size)
+{
+	memset(m->base, 0, size);
 }
 
 // What the object has grown to is guarded from when it is known here.

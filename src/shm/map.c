@@ -17,7 +17,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -253,7 +252,7 @@ static int use(struct shm_mapping *m, const struct shm_wish *wish)
 	if (m->flags & PH_SHM_HUGE)
 		phi_shm_collapse(m, size);
 	if (m->flags & PH_SHM_TRUNC)
-		memset(m->base, 0, size);
+		phi_shm_zero(m, size);
 	return 0;
 }
 

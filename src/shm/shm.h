@@ -77,6 +77,7 @@ void phi_shm_displace(struct shm_mapping *m);
 // Huge pages as far as they are to be had, for what is placed; to allocate them at once, where it has no memory yet.
 void phi_shm_populate_huge(struct shm_mapping *m, size_t size);
 void phi_shm_collapse(struct shm_mapping *m, size_t size);
+void phi_shm_zero(struct shm_mapping *m, size_t size);
 int64_t phi_shm_size(struct shm_mapping *m);
 int phi_shm_grow(struct shm_mapping *m, size_t size);
 
