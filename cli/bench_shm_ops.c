@@ -197,7 +197,7 @@ static bool reserved_can(const struct bench_case *c)
 }
 
 const struct bench_ops bench_shm_reserved = {
-	.name = "+fallocate",
+	.name = "fallocate",
 	.create = system_create,
 	.destroy = system_destroy,
 	.attach = attach,
