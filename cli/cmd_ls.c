@@ -299,8 +299,12 @@ static int show_all(struct view *view)
 		status = show_names(view, NAMES_SHM, show_shm);
 	if (view->pipes && status == STATUS_DONE)
 		status = show_rings(view);
-	if (view->format == FORMAT_TABLE && status == STATUS_DONE)
+	if (view->format != FORMAT_TABLE)
+		return status;
+	if (status == STATUS_DONE)
 		table_end(&view->table, stdout);
+	else
+		table_drop(&view->table);
 	return status;
 }
 

@@ -68,6 +68,13 @@ static void put_cell(FILE *out, const char *text, size_t width, char align, bool
 		fprintf(out, "%*s", (align == 'r' ? 0 : pad) + 2, "");
 }
 
+void table_drop(struct table *table)
+{
+	for (size_t i = 0; i < table->cells; i++)
+		free(table->cell[i]);
+	free(table->cell);
+}
+
 void table_end(struct table *table, FILE *out)
 {
 	size_t widths[TABLE_COLUMNS_MAX];
@@ -78,7 +85,6 @@ void table_end(struct table *table, FILE *out)
 
 		put_cell(out, table->cell[i], widths[column], table->alignment[column],
 		         column + 1 == table->columns);
-		free(table->cell[i]);
 	}
-	free(table->cell);
+	table_drop(table);
 }

@@ -19,6 +19,8 @@ struct table {
 void table_begin(struct table *table, const char *alignment);
 __attribute__((format(printf, 2, 3))) void table_add(struct table *table, const char *format, ...);
 
+void table_drop(struct table *table); // frees
+
 // Prints and frees.
 void table_end(struct table *table, FILE *out);
 
