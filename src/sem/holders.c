@@ -131,11 +131,15 @@ static void hand_on(struct sem *s, const struct sem_change *ch)
 		phi_futex_wake(phi_sem_truth_futex(c), ch->was & SEM_T_MANY ? INT_MAX : 1);
 }
 
-// A wake-up that this one has used up in vain.
-static void give_up(struct sem *s, const struct sem_change *ch)
+// It would block, and may not: -EAGAIN if units of the dead came back, else `error`.
+static int give_up(struct sem *s, const struct sem_change *ch, struct sem_watch *w, int error)
 {
-	if (ch->slept)
+	phi_sem_watch(s, w);
+	if (w->took_back)
+		return -EAGAIN;
+	if (ch->slept) // a wake-up that this one has used up in vain
 		phi_futex_wake(phi_sem_truth_futex(phi_sem_control(s)), INT_MAX);
+	return error;
 }
 
 static int wait_for(struct sem *s, const struct sem_wait *wait, struct sem_change *ch)
@@ -152,7 +156,7 @@ static int wait_for(struct sem *s, const struct sem_wait *wait, struct sem_chang
 		if (!phi_sem_spin(c, &c->truth, ch->was, &c->sem.cpu)) {
 			r = phi_deadline_check(&deadline);
 			if (r < 0)
-				give_up(s, ch);
+				r = give_up(s, ch, &w, r);
 			else
 				r = sleep_on(s, &h, &w, &deadline, ch);
 			ch->slept = true;
@@ -187,7 +191,6 @@ int phi_sem_held(struct sem *s)
 int phi_sem_there(struct sem *s)
 {
 	const uint64_t *truth = &phi_sem_control(s)->truth;
-	if ((load_acquire_u64(truth) & SEM_T_UNITS) == 0)
-		look_for_the_dead(s);
+	look_for_the_dead(s);
 	return (int)(load_acquire_u64(truth) & SEM_T_UNITS);
 }
