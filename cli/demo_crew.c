@@ -102,10 +102,10 @@ static int open_channels(struct crew *crew, long depth, long message_bytes)
 		return err;
 	err = open_queue(crew, &crew->results, "results", depth, sizeof(struct result));
 	if (err == 0) {
-		err = table_make(&crew->table, crew->transport, crew->corpus, draft_bytes);
+		err = word_table_make(&crew->table, crew->transport, crew->corpus, draft_bytes);
 		if (err == 0 && crew->transport->pipe(crew->feed) != 0) {
 			err = errno;
-			table_drop(&crew->table);
+			word_table_drop(&crew->table);
 		}
 		if (err != 0)
 			crew->transport->close(&crew->results);
@@ -180,7 +180,7 @@ static void release(struct crew *crew)
 {
 	close_feed(crew);
 	munmap(crew->office, sizeof *crew->office);
-	table_drop(&crew->table);
+	word_table_drop(&crew->table);
 	crew->transport->close(&crew->jobs);
 	crew->transport->close(&crew->results);
 }

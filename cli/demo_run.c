@@ -327,7 +327,7 @@ bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 	outcome->fed = run.crew.office->fed;
 	outcome->fed_by_ring = run.crew.office->fed_by_ring;
 	if (well)
-		table_read(&run.crew.table, &outcome->words);
+		word_table_read(&run.crew.table, &outcome->words);
 	note_return(&run);
 	(well ? crew_finish : crew_end)(&run.crew);
 	read_usage(&outcome->cpu_seconds, &outcome->switches);

@@ -195,7 +195,8 @@ static int enter_alone(struct word_table *table, const struct counts *counts, in
 	return add_draft(table, counts);
 }
 
-int table_enter(struct word_table *table, const struct counts *counts, int timeout_ms, int *found)
+int word_table_enter(struct word_table *table, const struct counts *counts, int timeout_ms,
+                     int *found)
 {
 	const int taken = table->transport->take_unit(&table->guard, timeout_ms);
 
@@ -210,8 +211,8 @@ int table_enter(struct word_table *table, const struct counts *counts, int timeo
 
 // ---- the whole ----
 
-int table_make(struct word_table *table, const struct transport *transport,
-               const struct corpus *corpus, size_t draft_bytes)
+int word_table_make(struct word_table *table, const struct transport *transport,
+                    const struct corpus *corpus, size_t draft_bytes)
 {
 	const uint64_t begin = rounded(sizeof *table->head + draft_bytes);
 	char name[64];
@@ -228,11 +229,11 @@ int table_make(struct word_table *table, const struct transport *transport,
 		table->is_entered ? transport->make_unit(&table->guard, name, &table->head->plain) : errno;
 
 	if (err != 0)
-		table_drop(table);
+		word_table_drop(table);
 	return err;
 }
 
-void table_drop(struct word_table *table)
+void word_table_drop(struct word_table *table)
 {
 	if (table->guard.sem)
 		table->transport->drop_unit(&table->guard);
@@ -242,7 +243,7 @@ void table_drop(struct word_table *table)
 	*table = (struct word_table){0};
 }
 
-void table_read(const struct word_table *table, struct words *words)
+void word_table_read(const struct word_table *table, struct words *words)
 {
 	for (uint32_t i = 0; i < BUCKETS; i++)
 		for (uint32_t place = table->head->bucket[i]; place != 0;) {

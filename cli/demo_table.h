@@ -37,14 +37,15 @@ enum {
 };
 
 // 0 or errno. The memory has no name, and the semaphore loses its own at once.
-int table_make(struct word_table *table, const struct transport *transport,
-               const struct corpus *corpus, size_t draft_bytes);
-void table_drop(struct word_table *table);
+int word_table_make(struct word_table *table, const struct transport *transport,
+                    const struct corpus *corpus, size_t draft_bytes);
+void word_table_drop(struct word_table *table);
 
 // Enters a chunk, if nobody has; *found says what else was there. 0 or errno.
-int table_enter(struct word_table *table, const struct counts *counts, int timeout_ms, int *found);
+int word_table_enter(struct word_table *table, const struct counts *counts, int timeout_ms,
+                     int *found);
 
 // All that was entered, when nobody enters any more.
-void table_read(const struct word_table *table, struct words *words);
+void word_table_read(const struct word_table *table, struct words *words);
 
 #endif

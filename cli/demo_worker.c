@@ -76,7 +76,7 @@ static int enter(struct workplace *place, uint32_t id)
 		.arg = crew->office,
 	};
 	int found;
-	const int err = table_enter(&crew->table, &counts, PEER_PATIENCE_MS, &found);
+	const int err = word_table_enter(&crew->table, &counts, PEER_PATIENCE_MS, &found);
 
 	note_return(place, found);
 	return err;
