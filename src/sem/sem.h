@@ -105,11 +105,12 @@ int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *s
 // Spin while the word is `value`, as the policy allows: whether it changed. `address` is the semaphore's.
 bool phi_sem_spin(const void *address, const uint64_t *word, uint64_t value, uint32_t *cpu);
 
+void phi_sem_say_cpu_now(struct sem_word *w);
 // A post says where it is made, if a spinner wants to know.
 static inline void phi_sem_say_cpu(struct sem_word *w)
 {
 	if (__builtin_expect(load_relaxed_u32(&w->cpu) & SEM_CPU_WANTED, 0))
-		store_relaxed_u32(&w->cpu, phi_cpu() & ~SEM_CPU_WANTED);
+		phi_sem_say_cpu_now(w);
 }
 
 // ---- truth.c: with holders ----

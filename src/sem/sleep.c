@@ -76,25 +76,40 @@ int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *s
 
 static __thread struct {
 	uintptr_t address;
+	uint32_t said; // the CPU that this thread has said last; 0 = none
 	struct phi_spin spin;
 } spins[SPINS];
 
-static struct phi_spin *spin_of(const void *address)
+static size_t place_of(uintptr_t a)
 {
-	uintptr_t a = (uintptr_t)address;
-	size_t i = ((a >> 4) ^ (a >> 12)) % SPINS;
-	if (spins[i].address != a) {
-		spins[i].address = a;
-		phi_spin_init(&spins[i].spin);
-	}
-	return &spins[i].spin;
+	return ((a >> 4) ^ (a >> 12)) % SPINS;
 }
 
+void phi_sem_say_cpu_now(struct sem_word *w)
+{
+	uint32_t cpu = phi_cpu() & ~SEM_CPU_WANTED;
+	size_t i = place_of((uintptr_t)w);
+	store_relaxed_u32(&w->cpu, cpu);
+	if (spins[i].address == (uintptr_t)w)
+		spins[i].said = cpu;
+}
+
+// Who was the last to say his CPU and now waits knows nothing of where the others are: with a lock, the one
+// inside is on another CPU as a rule, and yielding or sleeping would be wrong.
 bool phi_sem_spin(const void *address, const uint64_t *word, uint64_t value, uint32_t *cpu)
 {
+	uintptr_t a = (uintptr_t)address;
+	size_t i = place_of(a);
 	uint32_t said = load_relaxed_u32(cpu);
 	uint32_t peer = said & ~SEM_CPU_WANTED;
 	if (said == peer)
 		store_relaxed_u32(cpu, said | SEM_CPU_WANTED);
-	return phi_spin_while(spin_of(address), word, value, &peer, NULL);
+	if (spins[i].address != a) {
+		spins[i].address = a;
+		spins[i].said = 0;
+		phi_spin_init(&spins[i].spin);
+	}
+	if (peer == spins[i].said)
+		peer = 0;
+	return phi_spin_while(&spins[i].spin, word, value, &peer, NULL);
 }

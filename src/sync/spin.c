@@ -21,6 +21,7 @@
 #define SHORT_CAP_NS 6000
 #define SHORT_FOR_NS 300000000
 #define LOOK_EVERY 32
+#define LOOK_GAP_NS 1000000
 #define GAP_MAX 1024
 #define YIELD_SLOW_NS 50000
 #define YIELD_MESSAGE_NS 4000
@@ -223,7 +224,7 @@ bool phi_spin_while(struct phi_spin *s, const uint64_t *word, uint64_t value,
 		cpu_relax();
 	}
 	int64_t begin = phi_now_ns();
-	if (++cpus.long_waits % LOOK_EVERY == 0)
+	if (++cpus.long_waits % LOOK_EVERY == 0 && begin - cpus.looked_ns > LOOK_GAP_NS)
 		look_at_cpus(begin);
 	// Not so a probe: it is rare, and the only way back from both sides blocking.
 	if (begin < cpus.short_until_ns && load_relaxed_u32(&s->limit_ns) >= WORTH_NS &&
