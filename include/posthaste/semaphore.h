@@ -109,7 +109,10 @@ int ph_sem_unlink(const char *name);
 // (sem_clockwait: on `clock`, CLOCK_REALTIME or CLOCK_MONOTONIC) and is looked at only when the call would
 // block. Sleepers are woken in no promised order, and a caller that finds a unit does not queue behind them.
 //
-// EAGAIN   ph_sem_trywait: there is none
+// EAGAIN   ph_sem_trywait: there is none. With holders, at a forked child's first wait: a process was stopped in
+//          the middle of taking units back, for a second
+// EOVERFLOW  with holders: this process holds PH_SEM_HOLDERS_VALUE_MAX units. Who takes and never gives, as a
+//          consumer does, wants a semaphore without holders
 // EINTR    a signal handler without SA_RESTART ran
 // EINVAL   sem is not a semaphore; or it would block and abstime or clock is not valid
 // ETIMEDOUT  the deadline passed

@@ -37,7 +37,7 @@ int phi_sem_give(struct sem *s, uint32_t units)
 static inline int32_t slot_of(struct sem *s)
 {
 	int32_t slot = load_relaxed_i32(&s->slot);
-	if (__builtin_expect(slot >= 0 && phi_sem_vouched(s), 1))
+	if (__builtin_expect(slot >= 0 && phi_sem_vouched(s, (uint32_t)slot), 1))
 		return slot;
 	return phi_sem_become_holder(s);
 }

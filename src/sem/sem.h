@@ -171,11 +171,12 @@ struct sem_watch {
 // Look at every slot in use: take back from the dead, note what to sleep on.
 void phi_sem_watch(struct sem *s, struct sem_watch *w);
 
-// Whether the mark says what it should.
-static inline bool phi_sem_vouched(const struct sem *s)
+// Whether the slot's mark says what it should. It is read where the guard watches: the other mapping is for the
+// kernel alone.
+static inline bool phi_sem_vouched(const struct sem *s, uint32_t slot)
 {
 	uint32_t marked = load_relaxed_u32(&s->marked);
-	return marked == 0 || load_relaxed_u32(s->mark.word) == marked;
+	return marked == 0 || load_relaxed_u32(phi_sem_mark(s, slot)) == marked;
 }
 
 // ---- info.c ----

@@ -188,14 +188,13 @@ static int map_mark(struct sem *s, uint32_t slot)
 	return r == -ENOMEM ? r : 0;
 }
 
-static void vouch(struct sem *s)
+static void vouch(struct sem *s, uint32_t slot)
 {
 	struct sem_control *c = phi_sem_control(s);
 	uint32_t v = 0;
 	if (s->mark.alias != NULL && phi_mark_enlist(&s->mark))
 		v = phi_self()->tid | FUTEX_WAITERS;
-	if (s->mark.alias != NULL)
-		store_release_u32(s->mark.word, v); // SEM_MARK
+	store_release_u32(phi_sem_mark(s, slot), v); // SEM_MARK
 	store_relaxed_u32(&s->marked, v);
 	phi_ring(&c->epoch, INT_MAX); // SEM_EPOCH
 }
@@ -236,7 +235,7 @@ static int claim(struct sem *s)
 		phi_mark_unmap(&s->mark);
 		return r;
 	}
-	vouch(s);
+	vouch(s, (uint32_t)slot);
 	store_release_i32(&s->slot, slot);
 	return slot;
 }
@@ -252,8 +251,8 @@ int phi_sem_become_holder(struct sem *s)
 	int r = load_relaxed_i32(&s->slot);
 	if (r < 0)
 		r = claim(s);
-	else if (!phi_sem_vouched(s))
-		vouch(s);
+	else if (!phi_sem_vouched(s, (uint32_t)r))
+		vouch(s, (uint32_t)r);
 	pthread_mutex_unlock(&s->change);
 	pthread_setcancelstate(state, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

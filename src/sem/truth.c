@@ -71,7 +71,7 @@ static int reckon(const struct sem_change *ch, uint64_t t, uint32_t held, uint32
 	}
 	int64_t left = ch->slot < 0 || units > (int64_t)held ? 0 : (int64_t)held - units;
 	if (left > SEM_E_UNITS)
-		return -EBADMSG;
+		return -EOVERFLOW;
 	*there = (uint32_t)now;
 	*holds = (uint32_t)left;
 	return 0;
