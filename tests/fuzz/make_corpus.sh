@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# tests/fuzz/make_corpus.sh TARGET DIRECTORY - write the first inputs of a fuzz target (mq, pipe): one for
-# each kind of instruction and mode (the formats are told in mq_image.c and pipe_image.c), and those of
+# tests/fuzz/make_corpus.sh TARGET DIRECTORY - write the first inputs of a fuzz target (mq, pipe, sem): one for
+# each kind of instruction and mode (the formats are told in *_image.c), and those of
 # corpus/TARGET.txt, which the fuzzer found: one input a line, as octal bytes. To renew it after a long search:
 #
 #   TARGET -merge=1 -use_counters=0 -max_len=48 SMALL FOUND
@@ -55,6 +55,31 @@ seeds_of_pipe()
 	seed cut 036 320 000 001 $calls
 	seed cut-and-mended 036 321 000 001 $calls
 	seed punched 036 324 000 000 010 $calls
+}
+
+# shellcheck disable=SC2086
+seeds_of_sem()
+{
+	for kind in 004 005; do
+		seed calls-$kind $kind $calls $calls
+		seed field-adversarial-$kind $kind 000 210 000 003 $calls 000 214 000 021 $calls
+		seed field-raw-$kind $kind 200 220 000 001 000 000 004 $calls
+		seed field-wide-$kind $kind 240 220 000 022 $calls
+		seed lock-word-$kind $kind 200 077 000 377 377 377 077 $calls
+		seed overwrite-$kind $kind 300 100 002 010 377 377 377 377 377 377 377 377 $calls
+		seed cut-$kind $kind 320 000 002 $calls
+		seed cut-and-mended-$kind $kind 321 000 020 $calls
+		seed punched-$kind $kind 324 000 002 010 $calls
+	done
+}
+
+# shellcheck disable=SC2086
+seeds_of_arena()
+{
+	seed calls 001 $calls $calls
+	seed header-word 002 000 002 001 002 003 004 005 006 007 010 $calls
+	seed byte 003 140 100 010 377 $calls
+	seed bit 004 240 110 000 070 $calls
 }
 
 seeds_of_"$target"
