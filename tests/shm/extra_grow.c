@@ -257,7 +257,7 @@ TEST(the_size_limit_of_files_is_enospc_and_no_signal)
 
 TEST(what_no_memory_can_hold_is_refused)
 {
-	uint8_t *p = map(PAGE, FRESH, (size_t)1 << 40);
+	uint8_t *p = map(PAGE, FRESH, (size_t)1 << 32);
 	CHECK(ph_shm_map("/other", SIZE_MAX, FRESH, 0600, 0) == NULL);
 	CHECK_EQ(errno, ENOSPC);
 	CHECK(ph_shm_map("/other", (size_t)1 << 62, FRESH, 0600, 0) == NULL);
