@@ -53,13 +53,13 @@ static bool ended(struct sem_victim *v, long result, const int *errors)
 
 #define ERRORS(...) ((const int[]){__VA_ARGS__, 0})
 
-// A holder's slot that was taken away is asked for anew, and that may fail.
-#define WAIT_ERRORS ETIMEDOUT, EOWNERDEAD, ENOBUFS, ENOMEM, ENOSPC
+// A slot may have to be asked for, and somebody may be in the way.
+#define WAIT_ERRORS EAGAIN, ETIMEDOUT, EOWNERDEAD, ENOBUFS, ENOMEM, ENOSPC
 
 static bool try_it(struct sem_victim *v)
 {
 	begins(v, "trywait");
-	return ended(v, ph_sem_trywait(v->sem), ERRORS(EAGAIN, WAIT_ERRORS));
+	return ended(v, ph_sem_trywait(v->sem), ERRORS(WAIT_ERRORS));
 }
 
 static bool wait_shortly(struct sem_victim *v)
@@ -124,7 +124,7 @@ static bool open_and_close(struct sem_victim *v)
 		return true;
 	begins(v, "open");
 	sem_t *again = ph_sem_open(v->name, PH_SEM_OWNERDEAD);
-	if (!ended(v, again == SEM_FAILED ? -1 : 0, ERRORS(ENOENT, ENOBUFS, EXDEV)))
+	if (!ended(v, again == SEM_FAILED ? -1 : 0, ERRORS(EAGAIN, ENOENT, ENOBUFS, EXDEV)))
 		return false;
 	begins(v, "close");
 	return ended(v, ph_sem_close(again), ERRORS(0));
@@ -147,7 +147,7 @@ static void attach(struct sem_victim *v)
 {
 	begins(v, "open");
 	v->sem = ph_sem_open(v->name, 0);
-	v->attached = ended(v, v->sem == SEM_FAILED ? -1 : 0, ERRORS(ENOENT, ENOBUFS, EXDEV));
+	v->attached = ended(v, v->sem == SEM_FAILED ? -1 : 0, ERRORS(EAGAIN, ENOENT, ENOBUFS, EXDEV));
 }
 
 void sem_victim_do_something(struct sem_victim *v)

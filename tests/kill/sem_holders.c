@@ -8,6 +8,7 @@
 #include "sem_scenarios.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -202,6 +203,46 @@ static void make_with_left_slot(void)
 	leave_slot();
 }
 
+// The unit is held by a process whose thread that took it ends when it is told to. The others do not see that by the
+// file's locks.
+static uint32_t *may_end(void)
+{
+	return (uint32_t *)kill_shared() + 1;
+}
+
+static void *hold_for_process(void *arg)
+{
+	take(1);
+	__atomic_store_n((uint32_t *)kill_shared(), 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(may_end(), __ATOMIC_SEQ_CST) == 0)
+		usleep(100);
+	return arg;
+}
+
+static void hold_by_thread(void)
+{
+	pthread_t thread;
+
+	KILL_CHECK(pthread_create(&thread, NULL, hold_for_process, NULL) == 0, "no thread");
+	pthread_join(thread, NULL);
+	__atomic_store_n((uint32_t *)kill_shared(), 2, __ATOMIC_SEQ_CST);
+	for (;;)
+		pause();
+}
+
+static void await_step(uint32_t step)
+{
+	while (__atomic_load_n((uint32_t *)kill_shared(), __ATOMIC_SEQ_CST) != step)
+		usleep(100);
+}
+
+static void make_with_thread(void)
+{
+	make(1);
+	party = kill_party(hold_by_thread);
+	await_step(1);
+}
+
 // ---- the end ----
 
 static int three_are_there(void)
@@ -314,6 +355,26 @@ static void post_before_another(unsigned nth)
 		second = start_waiter();
 		post();
 	}
+}
+
+// The victim is the first to be told, and leaves; the other sleeps on until the process is killed as well.
+static void end_thread(unsigned nth)
+{
+	if (nth != 0)
+		return;
+	second = start_waiter();
+	__atomic_store_n(may_end(), 1, __ATOMIC_SEQ_CST);
+	await_step(2);
+}
+
+static int other_watches_process(void)
+{
+	if (kill_wakes() == 0)
+		second = start_waiter();
+	kill_and_join(party);
+	kill_join(second, "who waits for the units of a process");
+	expect_units(1);
+	return 0;
 }
 
 static int ours_comes_back(void)
@@ -486,6 +547,12 @@ static const struct kill_scenario scenarios[] = {
      .operation = wait_once,
      .wake = post_before_another,
      .after = handed_on},
+	{.name = "sleeping_wait_beside_thread_that_ends",
+     .prepare = make_with_thread,
+     .enter = set_deadline,
+     .operation = wait_in_vain,
+     .wake = end_thread,
+     .after = other_watches_process},
 	{.name = "held_wait_runs_out_before_sleeper_for_two",
      .prepare = make_for_two,
      .enter = set_deadline,
