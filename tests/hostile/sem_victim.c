@@ -54,7 +54,7 @@ static bool ended(struct sem_victim *v, long result, const int *errors)
 #define ERRORS(...) ((const int[]){__VA_ARGS__, 0})
 
 // A slot may have to be asked for, and somebody may be in the way.
-#define WAIT_ERRORS EAGAIN, ETIMEDOUT, EOWNERDEAD, ENOBUFS, ENOMEM, ENOSPC
+#define WAIT_ERRORS EOVERFLOW, EAGAIN, ETIMEDOUT, EOWNERDEAD, ENOBUFS, ENOMEM, ENOSPC
 
 static bool try_it(struct sem_victim *v)
 {
