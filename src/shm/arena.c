@@ -184,6 +184,18 @@ void phi_arena_unlock(struct arena_op *op)
 		phi_lock_drop(&op->hold, &op->a->header->lock);
 }
 
+// Who has no record of his own keeps the lock until phi_arena_end.
+static int begin_shared(struct arena_op *op)
+{
+	int r = phi_arena_lock(op);
+	if (r < 0)
+		return r;
+	r = phi_arena_own_record(op);
+	if (!op->seat->shared)
+		phi_arena_unlock(op);
+	return r;
+}
+
 int phi_arena_begin(struct arena_op *op, struct ph_arena *a)
 {
 	op->a = a;
@@ -194,7 +206,7 @@ int phi_arena_begin(struct arena_op *op, struct ph_arena *a)
 		return r;
 	phi_enter(&op->hold);
 	if (op->seat->shared)
-		r = phi_arena_lock(op);
+		r = begin_shared(op);
 	if (r < 0)
 		phi_leave(&op->hold);
 	return r;

@@ -66,7 +66,11 @@ struct arena_seat {
 
 extern __thread struct arena_seat *phi_arena_last_seat;
 
+struct arena_op;
+
 int phi_arena_seat_slow(struct ph_arena *a, struct arena_seat **seat);
+// Under the lock, for who shares record 0: another one, if there is one by now.
+int phi_arena_own_record(struct arena_op *op);
 void phi_arena_leave_seats(struct ph_arena *a);
 // Others may go on in the slabs that this thread used.
 void phi_arena_leave_slabs(struct ph_arena *a, struct arena_seat *seat);

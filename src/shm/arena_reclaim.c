@@ -34,12 +34,13 @@ static void set_dead(struct dead *d, uint32_t i, bool dead)
 // Who was being given something, or holds a slab: nobody else's death matters to the blocks.
 static void find_busy(const struct ph_arena *a, struct dead *d)
 {
-	for (uint32_t i = 1; i < a->records; i++)
+	memset(d, 0, sizeof *d);
+	for (uint32_t i = 0; i < a->records; i++)
 		if (load_relaxed_u64(&a->record[i].block) != 0)
 			set_dead(d, i, true);
 	for (uint64_t page = 0; page < a->pages; page++) {
 		uint32_t i = load_relaxed_u32(&a->slab[page].holder) - 1;
-		if (i > 0 && i < a->records)
+		if (i < a->records)
 			set_dead(d, i, true);
 	}
 }
@@ -50,10 +51,8 @@ static void find_dead(const struct arena_op *op, struct dead *d, bool all)
 	const struct ph_arena *a = op->a;
 	struct dead busy;
 	memset(d, 0, sizeof *d);
-	memset(&busy, 0, sizeof busy);
-	if (!all)
-		find_busy(a, &busy);
-	if (load_relaxed_u64(&a->record[0].block) != 0)
+	find_busy(a, &busy);
+	if (is_dead(&busy, 0))
 		set_dead(d, 0, true);
 	for (uint32_t i = 1; i < a->records; i++) {
 		const struct shm_record *record = &a->record[i];

@@ -114,6 +114,19 @@ static int check_namespace(struct ph_arena *a, struct arena_seat *seat)
 	return -EXDEV;
 }
 
+int phi_arena_own_record(struct arena_op *op)
+{
+	uint32_t i = free_record(op->a);
+	if (i == 0)
+		return 0;
+	write_record(op->a, i, op->hold.self->tid);
+	sit_down(op->a, op->seat, i);
+	int r = check_namespace(op->a, op->seat);
+	if (r < 0)
+		op->seat->generation = UINT32_MAX;
+	return r;
+}
+
 static int fill_seat(struct ph_arena *a, struct arena_seat *seat)
 {
 	struct arena_op op = {.a = a, .seat = seat};

@@ -41,6 +41,12 @@ static void dead_holder(void)
 	stage_dead_holder(SMALL);
 }
 
+static void no_records(void)
+{
+	some_blocks();
+	stage_take_records();
+}
+
 // Nothing is free but one slab's worth, of another size.
 static void only_an_empty_slab(void)
 {
@@ -395,6 +401,24 @@ static const struct kill_scenario scenarios[] = {
      .predecessor = check_it,
      .operation = check_it,
      .after = nothing_given},
+	{.name = "alloc_without_a_record",
+     .prepare = no_records,
+     .enter = stage_sit,
+     .operation = alloc_small,
+     .after = given_or_reclaimed,
+     .last = 1},
+	{.name = "alloc_to_run_without_a_record",
+     .prepare = no_records,
+     .operation = alloc_to_run,
+     .after = in_place_or_reclaimed,
+     .last = 1},
+	{.name = "alloc_without_a_record_after_dead",
+     .prepare = no_records,
+     .predecessor = alloc_run,
+     .operation = alloc_small,
+     .after = given_or_reclaimed,
+     .first = KILL_EITHER,
+     .last = KILL_EITHER},
 	{.name = "detach",
      .prepare = some_blocks,
      .enter = stage_sit,

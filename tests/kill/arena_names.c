@@ -28,6 +28,12 @@ static void names(void)
 	bind_all();
 }
 
+static void names_without_a_record(void)
+{
+	names();
+	stage_take_records();
+}
+
 static void no_names(void)
 {
 	stage_make();
@@ -190,6 +196,16 @@ static const struct kill_scenario scenarios[] = {
 	{.name = "unbind",
      .prepare = names,
      .enter = stage_sit,
+     .operation = unbind_middle,
+     .after = unbound_or_not,
+     .last = 1},
+	{.name = "bind_without_a_record",
+     .prepare = names_without_a_record,
+     .operation = bind_new,
+     .after = bound_among_others,
+     .last = 1},
+	{.name = "unbind_without_a_record",
+     .prepare = names_without_a_record,
      .operation = unbind_middle,
      .after = unbound_or_not,
      .last = 1},

@@ -138,6 +138,13 @@ void stage_dead_holder(size_t bytes)
 	bury(pid);
 }
 
+void stage_take_records(void)
+{
+	for (uint32_t i = 1; i < arena->records; i++)
+		if (arena->record[i].tid == 0)
+			arena->record[i].tid = (uint32_t)getpid();
+}
+
 void stage_sit(void)
 {
 	const uint64_t offset = ph_arena_alloc(arena, SMALL);

@@ -32,6 +32,9 @@ void stage_dead_in_alloc(size_t bytes);
 // A process that dies holding the slab of its blocks of so many bytes.
 void stage_dead_holder(size_t bytes);
 
+// All records are taken, by the living: the victim gets none of its own.
+void stage_take_records(void);
+
 // The victim has a seat, and a slab for SMALL blocks.
 void stage_sit(void);
 
