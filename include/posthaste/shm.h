@@ -233,7 +233,8 @@ struct ph_arena_report {
 	uint64_t free_bytes;    // what could still be allocated in small pieces
 	uint64_t largest_bytes; // what could be allocated in one piece
 	uint64_t names;
-	uint64_t reclaimed_blocks; // of killed processes, found now; allocation may have found some before
+	uint64_t
+		reclaimed_blocks; // of killed processes, found now; allocation may have found some before
 	uint64_t reclaimed_bytes;
 };
 
