@@ -494,6 +494,37 @@ TEST(child_that_inherited_it_gives_back_its_own_when_killed)
 	drop_named(sem);
 }
 
+// A holder's mark stands on its thread's list of robust locks. The child inherits the memory of that list, and
+// not the mark.
+static void lock_a_robust_mutex(void *arg)
+{
+	pthread_mutexattr_t attr;
+	pthread_mutex_t mutex;
+
+	CHECK_EQ(pthread_mutexattr_init(&attr), 0);
+	CHECK_EQ(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST), 0);
+	CHECK_EQ(pthread_mutex_init(&mutex, &attr), 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(pthread_mutex_lock(&mutex), 0);
+		if (i == 1)
+			CHECK_OK(sem_close(arg));
+		CHECK_EQ(pthread_mutex_unlock(&mutex), 0);
+	}
+	CHECK_EQ(pthread_mutex_destroy(&mutex), 0);
+}
+
+TEST(child_of_a_holder_may_use_robust_mutexes)
+{
+	sem_t *sem = make_holders(2);
+
+	take(sem);
+	test_join(test_fork(lock_a_robust_mutex, sem));
+	lock_a_robust_mutex(sem);
+	sem = open_named();
+	expect_units(sem, 2);
+	drop_named(sem);
+}
+
 static void hold_and_leave_a_child(void *arg)
 {
 	struct holder *h = arg;
