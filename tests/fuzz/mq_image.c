@@ -19,7 +19,6 @@
 #include <posthaste/posthaste.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -27,16 +26,10 @@
 
 #include "hostile/region.h"
 #include "hostile/victim.h"
+#include "input.h"
 #include "runner.h"
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define QUEUE "/fuzz"
-
-struct input {
-	const uint8_t *at, *end;
-};
 
 struct run {
 	struct input in;
@@ -46,40 +39,6 @@ struct run {
 	size_t n;
 	bool cut; // no more touching by this side
 };
-
-static char directory[64];
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static void clean_up(void)
-{
-	nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc, (void)argv;
-	const bool shm = access("/dev/shm", W_OK) == 0;
-	snprintf(directory, sizeof(directory), "%s/posthaste-fuzz-XXXXXX", shm ? "/dev/shm" : "/tmp");
-	if (!mkdtemp(directory))
-		test_failed(__FILE__, __LINE__, "mkdtemp: %s", strerror(errno));
-	setenv("POSTHASTE_DIR", directory, 1);
-	atexit(clean_up);
-	return 0;
-}
-
-// Little-endian numbers of the input; beyond its end, zeros.
-static uint64_t take(struct input *in, unsigned bytes)
-{
-	uint64_t value = 0;
-	for (unsigned i = 0; i < bytes && in->at < in->end; i++)
-		value |= (uint64_t)*in->at++ << (8 * i);
-	return value;
-}
 
 static bool lives(uint32_t tid)
 {
