@@ -49,22 +49,25 @@ struct bench_case {
 	const char *group; // cases to be compared with the first of them, or NULL; they stand in a row
 	enum bench_kind kind;
 	enum bench_layout layout;
-	size_t size, depth; // bytes; messages
-	size_t pipe_size;   // not 0: a byte stream that holds so many bytes, instead of a depth
+	size_t size, depth; // bytes; messages, or units at the beginning
+	bool show_cpu;      // CPU time is what this case is about
+	bool show_calls;    // so are system calls
+
+	// Messages.
+	bool kernels;     // what the library hands to the kernel's path for good
+	bool zero_copy;   // use the transport's loans, if it has any
+	bool priorities;  // spread over all priorities instead of one
+	size_t pipe_size; // not 0: a byte stream that holds so many bytes, instead of a depth
 	unsigned senders, receivers;
 	unsigned objects; // BENCH_EVENTS: how many
-	uint64_t warm;    // BENCH_IDLE: messages that flow before
 	enum bench_stranger stranger;
-	bool kernels;    // what the library hands to the kernel's path for good
-	bool zero_copy;  // use the transport's loans, if it has any
-	bool priorities; // spread over all priorities instead of one
-	bool show_cpu;   // CPU time is what this case is about
-	bool show_calls; // so are system calls
+	uint64_t warm; // BENCH_IDLE: messages that flow before
 
+	// Semaphores and memory.
 	unsigned processes; // BENCH_CONTEND, BENCH_BLOCKS
 	enum bench_scope scope;
-	bool holders;     // what a killed process held comes back
 	unsigned work_ns; // BENCH_CONTEND: computing inside the section, and outside
+	bool holders;     // what a killed process held comes back
 	bool huge;        // ask for huge pages
 	size_t smallest;  // BENCH_BLOCKS: sizes from here to `size`; 0: `size` only
 	unsigned live;    // blocks that each process has at a time
