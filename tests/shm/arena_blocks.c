@@ -279,3 +279,23 @@ TEST(arena_offsets_and_addresses_lead_to_each_other)
 	CHECK_EQ(ph_arena_offset(a, NULL), 0);
 	ph_arena_detach(a);
 }
+
+// The next search starts between two runs that a search in vain makes one.
+TEST(arena_search_in_vain_leaves_the_runs_that_it_merged_whole)
+{
+	struct ph_arena *a = new_arena(1 << 20);
+	unsigned n;
+	uint64_t *runs = exhaust(a, 12288, &n);
+
+	CHECK_OK(ph_arena_free(a, runs[3]));
+	CHECK_EQ(ph_arena_alloc(a, 12288), runs[3]);
+	CHECK_OK(ph_arena_free(a, runs[3]));
+	CHECK_OK(ph_arena_free(a, runs[4]));
+	CHECK_EQ(ph_arena_alloc(a, 40000), 0);
+	runs[4] = alloc_filled(a, 12288, 4);
+	runs[3] = alloc_filled(a, 12288, 3);
+	CHECK(is_filled(a, runs[4], 4) && is_filled(a, runs[3], 3));
+	free_all(a, runs, n);
+	CHECK_EQ(report_of(a).used_blocks, 0);
+	ph_arena_detach(a);
+}
