@@ -30,10 +30,29 @@ static uint32_t *fork_word(void)
 static uint32_t generations; // private; survives fork with the parent's value, so children count on
 static pthread_once_t page_once = PTHREAD_ONCE_INIT;
 
+#ifdef __GLIBC__
+// Which has done so already.
+static void forget_robust_list(void)
+{
+}
+#else
+// The child owns none of the parent's robust words, but musl would link its own behind them: into pages that
+// are about to be unmapped.
+static void forget_robust_list(void)
+{
+	struct phi_self *s = &phi_self_cache;
+	if (s->generation == UINT32_MAX || !s->registered)
+		return;
+	s->robust->list = (uintptr_t)s->robust;
+	s->robust->pending = 0;
+}
+#endif
+
 // Emulators accept the advice and do not follow it; for fork itself this serves as well.
 static void forget_in_child(void)
 {
 	store_relaxed_u32(fork_word(), 0);
+	forget_robust_list();
 }
 
 static void make_page(void)

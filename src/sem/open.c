@@ -5,6 +5,7 @@
 #include "sem/sem.h"
 
 #include "base/descriptor.h"
+#include "core/handle.h"
 #include "core/life.h"
 #include "core/name.h"
 #include "core/namespace.h"
@@ -73,6 +74,7 @@ static void after_fork_child(void)
 
 static void arrange_for_fork(void)
 {
+	phi_handle_arrange_for_fork(); // the guard is held still
 	pthread_atfork(before_fork, after_fork, after_fork_child);
 }
 
