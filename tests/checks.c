@@ -17,7 +17,7 @@
 
 #include "runner_private.h"
 
-enum { WAIT_S = 20, NAMES_MAX = 64, NAME_SIZE = 96 };
+enum { WAIT_S = 60, NAMES_MAX = 64, NAME_SIZE = 96 };
 
 const char *test_current = "";
 

@@ -32,7 +32,7 @@
 
 #include "runner_private.h"
 
-enum { FDS_MAX = 1024, TIMEOUT_S = 60 };
+enum { FDS_MAX = 1024, TIMEOUT_S = 180 };
 
 static struct test *first, **last = &first;
 

@@ -3,7 +3,7 @@
 // tests/runner.h - what a test file includes: TEST, the checks, and waiting for a state.
 //
 // Each test runs in a process of its own, in a process group of its own and with a fresh, empty
-// POSTHASTE_DIR. It fails when a check fails, when it is killed, when it takes more than 60 seconds,
+// POSTHASTE_DIR. It fails when a check fails, when it is killed, when it takes more than 180 seconds,
 // and when it leaves something behind: an open descriptor, a mapping of a file of the namespace, a
 // name in the namespace. So a test needs no clean-up code for the case that it fails.
 //
@@ -71,7 +71,7 @@ void test_join(pid_t pid);
 // Kill a child with SIGKILL and wait until it is gone.
 void test_kill(pid_t pid);
 
-// Look again and again until cond(arg) is true; fails after 20 seconds.
+// Look again and again until cond(arg) is true; fails after 60 seconds.
 void test_wait_until(bool (*cond)(void *), void *arg);
 
 // Is the thread or process `tid` asleep in the kernel (state S)? And the usual use of it: wait until

@@ -17,7 +17,7 @@ enum {
 	VICTIMS_MAX = 4,
 	VICTIM_DEPTH = 6,
 	VICTIM_SIZE = 100,
-	STEP_LIMIT_S = 10, // no call may take longer
+	STEP_LIMIT_S = 20, // no call may take longer
 };
 
 // What a victim tells its watchers. In memory that is shared by fork.

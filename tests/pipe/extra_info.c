@@ -43,7 +43,7 @@ static void start_flow(struct flow *f)
 	f->p = (struct party){.ends = f->e, .until = make_until(), .most = 200};
 	f->writer = test_fork(be_endless_writer, &f->p);
 	CHECK_OK(close(f->e.w));
-	const int64_t until = now_ms() + 20000;
+	const int64_t until = now_ms() + 60000;
 	while (through_ring(f->e.r) < 256 * KIB) {
 		CHECK(now_ms() < until);
 		f->at = read_pattern_until_warm(f->e.r, f->at);
