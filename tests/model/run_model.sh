@@ -78,6 +78,37 @@ pipe_room fails -DDEATHS=2 -DBUG_SLEEP_WITHOUT_DUTY
 pipe_room fails -DDEATHS=1 -DBUG_NO_WAITERS
 pipe_room fails -DREADERS=2 -DREADS=1 -DDEATHS=1 -DBUG_TAKE_OVER_DROPS_WAITERS
 pipe_room fails -DREADERS=2 -DREADS=1 -DDEATHS=1 -DBUG_WAKE_AFTER_R
+sem_word holds -DDEATHS=1
+sem_word holds -DGIVE_UPS=1 -DTAKERS=1
+sem_word holds -DDESTROY
+sem_word fails -DDEATHS=1 -DBUG_POST_WITHOUT_DUTY
+sem_word fails -DDEATHS=1 -DBUG_SLEEP_WITHOUT_DUTY
+sem_word fails -DDEATHS=1 -DBUG_WOKEN_DROPS_DUTY
+sem_word fails -DDEATHS=1 -DBUG_DEATHWORD_LAST
+sem_word fails -DBUG_NO_HAND_ON
+sem_word fails -DBUG_LEAVES_ZERO
+sem_word fails -DBUG_MARK_STORED
+sem_word fails -DBUG_NOT_COMPARED
+sem_word fails -DGIVE_UPS=1 -DBUG_CANCELLED_SILENTLY
+sem_word fails -DGIVE_UPS=1 -DTAKERS=1 -DBUG_LEAVES_WOKEN
+sem_word fails -DDESTROY -DBUG_MARK_AWAY_LATER
+sem_truth holds -DDEATHS=2 -DREAPERS=2
+sem_truth holds -DACTORS=3
+sem_truth holds -DUNITS=1 -DROUNDS=3 -DDEATHS=1 -DREAPERS=1
+sem_truth holds -DACTORS=3 -DSHARE -DROUNDS=1 -DDEATHS=1 -DREAPERS=1
+sem_truth fails -DBUG_NEVER_CONFIRMED
+sem_truth fails -DACTORS=3 -DBUG_CONFIRM_ONCE
+sem_truth fails -DACTORS=3 -DBUG_CONFIRM_UNSEEN
+sem_truth fails -DACTORS=3 -DBUG_NO_COUNT
+sem_truth fails -DDEATHS=2 -DREAPERS=2 -DBUG_NO_REPAIR
+sem_truth fails -DUNITS=1 -DDEATHS=1 -DREAPERS=1 -DBUG_RETURNED_LATE
+sem_bell holds -DFREE=1
+sem_bell holds -DFREE=1 -DGIVES2=1 -DGIVE_UPS=1
+sem_bell fails -DFREE=1 -DWANTS0=2 -DWANTS1=0 -DBUG_NO_EPOCH
+sem_bell fails -DFREE=1 -DGIVES2=1 -DBUG_MARK_BEFORE_EVENT
+sem_bell fails -DFREE=1 -DENDS=1 -DGIVE_UPS=1 -DBUG_MARK_WAKES_NOBODY
+sem_bell fails_ -DN=4 -DWANTS0=2 -DHAS1=1 -DHAS2=0 -DGIVES2=1 -DGIVES3=1 -DBUG_MANY_TELL_NOBODY
+sem_bell fails_ -DN=4 -DHAS1=1 -DHAS2=0 -DWANTS1=0 -DWANTS3=1 -DGIVES2=2 -DDEATHS=0 -DGIVE_UPS=1 -DBUG_LEAVES_WOKEN
 END
 	[ "${1:-}" = full ] && cat <<'END'
 lock holds -DTHREADS=4
@@ -99,6 +130,13 @@ pipe_order holds -DREADERS=2 -DCLOSERS=1 -DDEATHS=1
 pipe_order holds -DSTRANGE=2 -DREADERS=2 -DDEATHS=1
 pipe_room holds -DREADERS=2 -DDEATHS=1
 pipe_room holds -DWRITERS=3 -DSEALS=1 -DDEATHS=1 -DREADS=1
+sem_word holds -DDEATHS=2
+sem_word holds -DDEATHS=1 -DGIVE_UPS=1 -DTAKERS=1
+sem_truth holds -DACTORS=3 -DSHARE -DDEATHS=1 -DREAPERS=1
+sem_truth holds -DACTORS=3 -DNEWCOMER -DDEATHS=2 -DREAPERS=1
+sem_bell holds -DFREE=1 -DENDS=1 -DGIVE_UPS=1
+sem_bell holds -DFREE=1 -DDEATHS=2
+sem_bell holds -DFREE=1 -DWANTS1=2 -DGIVES2=1
 END
 }
 

@@ -22,7 +22,7 @@
 //   MANY_TELL_NOBODY    Who wants several, finds some and no M, wakes all before he sets M. Else: B (two) and
 //                       S (one) sleep; X gives one, and is killed; the deathword wakes B; Z takes the one; S2
 //                       marks W and sleeps; Y gives one and wakes B, who has not run yet: the death is hidden.
-//   MANY_SET_FIRST      He wakes all before: killed between the two, M would say that he had.
+//                       (Before: if he is killed between the two, M must not say that he has.)
 //   LEAVES_WOKEN        As in sem_word.pml.
 
 #ifndef N
@@ -188,7 +188,7 @@ proctype process(byte me)
 	byte want = WANTS(me);
 	byte gives = GIVES(me);
 	byte i;
-	bool slept, many, some, all, alone, took, passed;
+	bool slept, many, some, all, took, passed;
 	{
 		// Comes into use: its mark, then the epoch; what it holds at first it has taken after that.
 		atomic { in_use[me] = 1; ALL(renewed, 1) }
@@ -265,12 +265,10 @@ look:
 		od;
 		// The marks. Who wants several and finds some tells the others first, but for one who has.
 #ifndef BUG_MANY_TELL_NOBODY
-#ifndef BUG_MANY_SET_FIRST
 		if
 		:: atomic { want > 1 && units > 0 && !m -> ALL(on_event, 0) }
 		:: atomic { !(want > 1 && units > 0 && !m) }
 		fi;
-#endif
 #endif
 		atomic {
 			if
@@ -280,19 +278,12 @@ look:
 				:: !w || (want > 1 && !m) -> ALL(moved, 1)
 				:: else
 				fi;
-				alone = want > 1 && units > 0 && !m;
 				w = 1;
 				m = m || want > 1;
 				moved[me] = 0
 			fi
 		}
-#ifdef BUG_MANY_SET_FIRST
-		if
-		:: atomic { alone -> ALL(on_event, 0) }
-		:: atomic { !alone }
-		fi;
-#endif
-		atomic { alone = 0; on_death[me] = 1; sleeping[me] = 1 }
+		atomic { on_death[me] = 1; sleeping[me] = 1 }
 		atomic { on_epoch[me] = !renewed[me] }
 #ifdef BUG_MARK_BEFORE_EVENT
 		compare_marks(me, i);
@@ -356,7 +347,7 @@ end_living:
 		:: else
 		fi;
 		duty[me] = 0;
-		want = 0; gives = 0; slept = 0; many = 0; some = 0; all = 0; alone = 0; took = 0; passed = 0;
+		want = 0; gives = 0; slept = 0; many = 0; some = 0; all = 0; took = 0; passed = 0;
 		killed[me] = 0;
 		gone[me] = 1
 	}
