@@ -53,12 +53,16 @@ struct bench_case {
 	bool show_cpu;      // CPU time is what this case is about
 	bool show_calls;    // so are system calls
 
+	// Asked for.
+	bool kernels;    // what the library hands to the kernel's path for good
+	bool zero_copy;  // the transport's loans, if it has any
+	bool priorities; // all of them instead of one
+	bool holders;    // what a killed process held comes back
+	bool huge;       // huge pages
+
 	// Messages.
-	bool kernels;     // what the library hands to the kernel's path for good
-	bool zero_copy;   // use the transport's loans, if it has any
-	bool priorities;  // spread over all priorities instead of one
-	size_t pipe_size; // not 0: a byte stream that holds so many bytes, instead of a depth
 	unsigned senders, receivers;
+	size_t pipe_size; // not 0: a byte stream that holds so many bytes, instead of a depth
 	unsigned objects; // BENCH_EVENTS: how many
 	enum bench_stranger stranger;
 	uint64_t warm; // BENCH_IDLE: messages that flow before
@@ -67,10 +71,8 @@ struct bench_case {
 	unsigned processes; // BENCH_CONTEND, BENCH_BLOCKS
 	enum bench_scope scope;
 	unsigned work_ns; // BENCH_CONTEND: computing inside the section, and outside
-	bool holders;     // what a killed process held comes back
-	bool huge;        // ask for huge pages
+	unsigned live;    // BENCH_BLOCKS: that each process has at a time
 	size_t smallest;  // BENCH_BLOCKS: sizes from here to `size`; 0: `size` only
-	unsigned live;    // blocks that each process has at a time
 };
 
 #define BENCH_CONTESTANTS 4
