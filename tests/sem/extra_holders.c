@@ -173,6 +173,11 @@ TEST(one_without_holders_cannot_be_opened_with_them)
 	CHECK_OK(sem_unlink(test_name()));
 }
 
+static void post_three_new_ones(void *arg)
+{
+	give(arg, 3);
+}
+
 TEST(units_reach_the_largest_value_and_no_further)
 {
 	const unsigned most = PH_SEM_HOLDERS_VALUE_MAX;
@@ -193,6 +198,28 @@ TEST(units_reach_the_largest_value_and_no_further)
 	CHECK_EQ(units_of(sem), 0);
 	CHECK_OK(ph_sem_give(sem, most));
 	CHECK_EQ(units_of(sem), most);
+	drop_named(sem);
+}
+
+// What one process may hold has the same bound. Who never gives, as a consumer does, reaches it.
+TEST(who_holds_the_largest_value_can_take_no_more)
+{
+	const unsigned most = PH_SEM_HOLDERS_VALUE_MAX;
+	sem_t *sem = make_holders(most);
+
+	take_units(sem, most);
+	run_thread(give_three, sem);
+	take_units(sem, 3);
+	test_join(test_fork(post_three_new_ones, sem));
+	CHECK_EQ(units_of(sem), 3);
+	CHECK_ERR(sem_wait(sem), EOVERFLOW);
+	CHECK_ERR(sem_trywait(sem), EOVERFLOW);
+	CHECK_ERR(try_units(sem, 3), EOVERFLOW);
+	CHECK_EQ(ph_sem_held(sem), most);
+	CHECK_EQ(units_of(sem), 3);
+	CHECK_OK(ph_sem_give(sem, 2));
+	CHECK_OK(try_units(sem, 2));
+	CHECK_ERR(sem_trywait(sem), EOVERFLOW);
 	drop_named(sem);
 }
 
