@@ -56,8 +56,8 @@ struct phase {
 };
 
 static const struct phase phases[] = {
-	{"unnamed", false, 0, KILLS + 1, 1},
-	{"named", true, 0, KILLS + 1, 1},
+	{"unnamed", false, 0, 3, 1},
+	{"named", true, 0, 3, 1},
 	{"holders", true, PH_SEM_HOLDERS, 2, 1},
 	{"several", true, PH_SEM_HOLDERS, 5, 4},
 	{"guarded", true, PH_SEM_HOLDERS | PH_SEM_OWNERDEAD, 1, 1},
@@ -291,7 +291,9 @@ static void episode(void)
 	make();
 	for (int i = 0; i < WORKERS; i++)
 		pids[i] = start(i);
-	for (int i = 0; i < KILLS && books->failed == 0; i++) {
+	// There must be fewer units than workers, so that they sleep, and one at least that is not in doubt.
+	for (int i = 0; i < KILLS && doubts + 1 < phase->units + with_holders() && books->failed == 0;
+	     i++) {
 		const int me = (int)chance(WORKERS);
 		const struct timespec pause = {.tv_nsec = (long)chance(3000000)};
 		nanosleep(&pause, NULL);
