@@ -17,7 +17,7 @@
 
 enum { SHORT_MS = 12, SHORT_STEPPED_MS = 300 };
 
-static pid_t party, second;
+static pid_t party, first, second;
 static struct timespec until;
 static sem_t *other;
 
@@ -225,7 +225,7 @@ static void hold_by_thread(void)
 
 	KILL_CHECK(pthread_create(&thread, NULL, hold_for_process, NULL) == 0, "no thread");
 	pthread_join(thread, NULL);
-	__atomic_store_n((uint32_t *)kill_shared(), 2, __ATOMIC_SEQ_CST);
+	__atomic_store_n((uint32_t *)kill_shared(), 4, __ATOMIC_SEQ_CST);
 	for (;;)
 		pause();
 }
@@ -236,11 +236,51 @@ static void await_step(uint32_t step)
 		usleep(100);
 }
 
+static void come_back(int signal)
+{
+	(void)signal;
+}
+
+static void wait_until_told(void)
+{
+	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = come_back}, NULL);
+	KILL_CHECK(ph_sem_wait(sem) == -1 && errno == EINTR, "the wait is not interrupted");
+	__atomic_store_n((uint32_t *)kill_shared(), 5, __ATOMIC_SEQ_CST);
+	for (;;)
+		pause(); // its end would be a bell as well
+}
+
+// Is a holder before the other sleeps, so that it wakes nobody by becoming one.
+static void wait_as_second(void)
+{
+	KILL_CHECK(ph_sem_trywait(sem) == -1 && errno == EAGAIN, "trywait: %s", strerror(errno));
+	__atomic_store_n((uint32_t *)kill_shared(), 2, __ATOMIC_SEQ_CST);
+	await_step(3);
+	wait_for_one();
+}
+
+// Two stand in the table of sleepers.
+static void await_look(void)
+{
+	static struct ph_sem_info info;
+
+	do
+		KILL_CHECK(ph_sem_info(NAME, &info) == 0, "info: %s", strerror(errno));
+	while (info.waiter_count < 2);
+}
+
 static void make_with_thread(void)
 {
 	make(1);
 	party = kill_party(hold_by_thread);
 	await_step(1);
+	second = kill_party(wait_as_second);
+	await_step(2);
+	first = kill_party(wait_until_told);
+	kill_await_asleep(first);
+	__atomic_store_n((uint32_t *)kill_shared(), 3, __ATOMIC_SEQ_CST);
+	await_look();
+	kill_await_asleep(second);
 }
 
 // ---- the end ----
@@ -357,20 +397,17 @@ static void post_before_another(unsigned nth)
 	}
 }
 
-// The victim is the first to be told, and leaves; the other sleeps on until the process is killed as well.
-static void end_thread(unsigned nth)
-{
-	if (nth != 0)
-		return;
-	second = start_waiter();
-	__atomic_store_n(may_end(), 1, __ATOMIC_SEQ_CST);
-	await_step(2);
-}
-
+// The first sleeper is told that the thread has ended, and leaves. The other must have been told as well, for there
+// is no further bell when the process is killed.
 static int other_watches_process(void)
 {
-	if (kill_wakes() == 0)
-		second = start_waiter();
+	__atomic_store_n(may_end(), 1, __ATOMIC_SEQ_CST);
+	await_step(4);
+	kill_note("the first sleeper should be interrupted");
+	while (__atomic_load_n((uint32_t *)kill_shared(), __ATOMIC_SEQ_CST) != 5) {
+		kill(first, SIGUSR1); // a signal between two looks ends none
+		usleep(100);
+	}
 	kill_and_join(party);
 	kill_join(second, "who waits for the units of a process");
 	expect_units(1);
@@ -547,11 +584,9 @@ static const struct kill_scenario scenarios[] = {
      .operation = wait_once,
      .wake = post_before_another,
      .after = handed_on},
-	{.name = "sleeping_wait_beside_thread_that_ends",
+	{.name = "trywait_beside_thread_that_ends",
      .prepare = make_with_thread,
-     .enter = set_deadline,
-     .operation = wait_in_vain,
-     .wake = end_thread,
+     .operation = try_once,
      .after = other_watches_process},
 	{.name = "held_wait_runs_out_before_sleeper_for_two",
      .prepare = make_for_two,
