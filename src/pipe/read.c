@@ -86,15 +86,19 @@ static bool take_out(struct pipe *p, struct pipe_control *c, struct pipe_bytes *
 	}
 }
 
-// Without a lease, under R. The last record in the ring may go on in the kernel's pipe, and nobody is to
+// Without a lease, under R, so that nobody moves the tail; but somebody may have drained more into the ring
+// since readers last saw it. The last record in the ring may go on in the kernel's pipe, and nobody is to
 // read its other half: the ring looks empty only when we have it.
-static void take_sealed(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *to,
-                        uint32_t size, uint64_t there)
+static int take_sealed(struct pipe_end *e, struct pipe_control *c, struct pipe_bytes *to,
+                       uint32_t size)
 {
 	uint64_t head = load_relaxed_u64(&c->head);
-	size_t n = to->left < there ? to->left : (size_t)there;
+	uint64_t tail = load_acquire_u64(&c->tail); // PIPE_TAIL
+	if (tail - head > size)
+		return -EBADMSG;
+	size_t n = to->left < tail - head ? to->left : (size_t)(tail - head);
 	phi_pipe_copy_out(e->p, head, size, to, n);
-	if (to->left > 0 && head + n == load_relaxed_u64(&c->tail) && !phi_pipe_damaged(e->p))
+	if (to->left > 0 && !phi_pipe_damaged(e->p))
 		phi_pipe_read_on(e->handle.fd, to);
 	// Who ended a lease may have died before he woke those who slept beside it.
 	if (__builtin_expect(load_relaxed_u32(&c->tx_asleep) != 0, 0)) {
@@ -102,6 +106,7 @@ static void take_sealed(struct pipe_end *e, struct pipe_control *c, struct pipe_
 		phi_ring(&c->room_event, INT_MAX);
 	}
 	store_release_u64(&c->head, head + n); // PIPE_HEAD
+	return 0;
 }
 
 static enum outcome look(struct pipe_control *c, uint32_t tid, uint32_t *size, uint64_t *there)
@@ -144,7 +149,7 @@ static enum outcome ring_read(struct pipe_end *e, struct pipe_control *c, struct
 	else if (__builtin_expect(o == GOT && load_relaxed_u32(&c->lease) != 0, 1))
 		wake = take_out(e->p, c, to, size, there);
 	else if (o == GOT)
-		take_sealed(e, c, to, size, there);
+		*error = take_sealed(e, c, to, size);
 	if (o == GOT && phi_pipe_damaged(e->p))
 		*error = -EBADMSG; // what we copied may be the guard's zeros
 	note_reader(c, h.self->pid);

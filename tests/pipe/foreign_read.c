@@ -197,23 +197,27 @@ TEST(program_reads_the_rest_that_has_filled_the_pipe_meanwhile)
 	}
 }
 
-// Looking fetches what stands in the kernel's pipe; what is written then stands there behind it.
-static uint64_t fill_both(struct ends e)
+static void write_pages(int fd, uint64_t from, uint64_t to)
 {
-	const uint64_t each = (uint64_t)CHECK_OK(fcntl(e.w, F_GETPIPE_SZ));
-	struct iovec iov[2];
 	char page[4096];
+
+	for (uint64_t at = from; at < to; at += sizeof(page)) {
+		pattern_fill(page, at, sizeof(page));
+		CHECK_EQ(write(fd, page, sizeof(page)), sizeof(page));
+	}
+}
+
+// Looking fetches what stands in the kernel's pipe: the ring is full, and no writes go there. Returns its size.
+static uint64_t fill_ring(struct ends e)
+{
+	const uint64_t bytes = (uint64_t)CHECK_OK(fcntl(e.w, F_GETPIPE_SZ));
+	struct iovec iov[2];
 	int count;
 
-	for (uint64_t at = 0; at < 2 * each; at += sizeof(page)) {
-		pattern_fill(page, at, sizeof(page));
-		CHECK_EQ(write(e.w, page, sizeof(page)), sizeof(page));
-		if (at + sizeof(page) == each) {
-			CHECK_EQ(ph_pipe_peek(e.r, iov, &count), each);
-			CHECK_OK(ph_pipe_consume(e.r, 0));
-		}
-	}
-	return 2 * each;
+	write_pages(e.w, 0, bytes);
+	CHECK_EQ(ph_pipe_peek(e.r, iov, &count), bytes);
+	CHECK_OK(ph_pipe_consume(e.r, 0));
+	return bytes;
 }
 
 TEST(program_reads_a_full_ring_and_the_full_pipe_behind_it)
@@ -223,13 +227,36 @@ TEST(program_reads_a_full_ring_and_the_full_pipe_behind_it)
 
 	for (unsigned i = 0; i < 4; i++) {
 		struct ends e = make_pipe();
+		const uint64_t each = fill_ring(e);
 		char *const argv[] = {(char *)program("stranger"), "match", "0",
-		                      text_of("%llu", (long long)fill_both(e)), NULL};
+		                      text_of("%llu", (long long)(2 * each)), NULL};
+		write_pages(e.w, each, 2 * each);
 		CHECK_OK(close(e.w));
 		pid_t pid = starters[i](e.r, argv);
 		CHECK_OK(close(e.r));
 		test_join(pid);
 	}
+}
+
+// A program that has the end to write to keeps the ring from being poured; but what a reader has made room
+// for is drained into it, behind what readers have seen there.
+TEST(read_goes_on_where_a_full_ring_was_filled_up_again)
+{
+	struct ends e = make_pipe();
+	const uint64_t each = fill_ring(e);
+	char buf[200];
+
+	read_pattern(e.r, 0, 300);
+	test_join(START(-1, e.w, "true"));
+	write_pages(e.w, each, 2 * each);
+	CHECK_OK(ph_export(e.r));
+	read_pattern(e.r, 300, each - 100);
+	CHECK_EQ(read(e.r, buf, sizeof(buf)), sizeof(buf));
+	CHECK(pattern_match(buf, each - 100, sizeof(buf)));
+	CHECK_OK(close(e.w));
+	read_pattern(e.r, each + 100, 2 * each);
+	expect_end(e.r);
+	CHECK_OK(close(e.r));
 }
 
 // What was written before the program starts, and by somebody who is gone by then.
