@@ -19,6 +19,7 @@ static int give_on_duty(struct sem *s, struct sem_change *ch)
 	int r = phi_sem_change(s, ch);
 	if (r == 0)
 		phi_sem_wake(c, ch->was, (uint32_t)ch->units);
+	phi_sem_woke();
 	phi_leave(&h);
 	return r;
 }
@@ -28,6 +29,8 @@ int phi_sem_give(struct sem *s, uint32_t units)
 	struct sem_change ch = {.slot = load_relaxed_i32(&s->slot), .units = (int32_t)units};
 	phi_sem_say_cpu(&phi_sem_control(s)->sem);
 	int r = phi_sem_change(s, &ch);
+	if (r == 0 && (ch.was & SEM_T_UNITS) != 0)
+		phi_sem_wake_beside(phi_sem_truth_futex(phi_sem_control(s)));
 	return r == -EBUSY ? give_on_duty(s, &ch) : r;
 }
 

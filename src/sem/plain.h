@@ -37,8 +37,11 @@ static inline int phi_sem_post_plain(struct sem_word *w)
 		uint32_t v = load_relaxed_u32(&w->word);
 		if (__builtin_expect(v >= SEM_UNITS_MAX, 0))
 			return phi_sem_post_slow(w);
-		if (cas_release_u32(&w->word, v, v + 1)) // SEM_UNIT
-			return 0;
+		if (!cas_release_u32(&w->word, v, v + 1)) // SEM_UNIT
+			continue;
+		if (__builtin_expect(v != 0, 0))
+			phi_sem_wake_beside(&w->word);
+		return 0;
 	}
 }
 

@@ -105,6 +105,13 @@ int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *s
 // Spin while the word is `value`, as the policy allows: whether it changed. `address` is the semaphore's.
 bool phi_sem_spin(const void *address, const uint64_t *word, uint64_t value, uint32_t *cpu);
 
+// A unit was there already when one was given, and no mark: perhaps who was woken for it is stopped, or does not
+// get a CPU, and others sleep. Wakes one: directly after this thread has woken somebody, else once a
+// millisecond at most. Does not look at the memory.
+void phi_sem_wake_beside(uint32_t *futex);
+// This thread's post has woken somebody.
+void phi_sem_woke(void);
+
 void phi_sem_say_cpu_now(struct sem_word *w);
 // A post says where it is made, if a spinner wants to know.
 static inline void phi_sem_say_cpu(struct sem_word *w)

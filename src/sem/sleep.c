@@ -73,6 +73,8 @@ int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *s
 // ---- spinning: the state is the thread's, since an unnamed semaphore has no room for it ----
 
 #define SPINS 8
+#define BESIDE_NS 1000000
+#define BESIDE_POSTS 8
 
 static __thread struct {
 	uintptr_t address;
@@ -83,6 +85,29 @@ static __thread struct {
 static size_t place_of(uintptr_t a)
 {
 	return ((a >> 4) ^ (a >> 12)) % SPINS;
+}
+
+static __thread struct {
+	const uint32_t *futex; // where this thread has last woken somebody beside units
+	int64_t at_ns;
+	uint32_t posts; // since
+} beside;
+
+void phi_sem_woke(void)
+{
+	beside.futex = NULL;
+}
+
+void phi_sem_wake_beside(uint32_t *futex)
+{
+	if (futex == beside.futex && ++beside.posts % BESIDE_POSTS != 0)
+		return;
+	int64_t now = phi_now_coarse_ns();
+	if (futex == beside.futex && now - beside.at_ns < BESIDE_NS)
+		return;
+	beside.futex = futex;
+	beside.at_ns = now;
+	phi_futex_wake(futex, 1);
 }
 
 void phi_sem_say_cpu_now(struct sem_word *w)

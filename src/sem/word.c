@@ -22,8 +22,10 @@ int phi_sem_post_slow(struct sem_word *w)
 		}
 		if (!cas_release_u32(&w->word, v, phi_sem_units(v) + 1)) // SEM_UNIT
 			continue;
-		if (v & SEM_AWAITED)
+		if (v & SEM_AWAITED) {
 			phi_futex_wake(&w->word, 1);
+			phi_sem_woke();
+		}
 		break;
 	}
 	phi_leave(&h);
