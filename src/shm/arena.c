@@ -166,22 +166,39 @@ int phi_arena_lock(struct arena_op *op)
 {
 	if (op->depth++ > 0)
 		return 0;
-	int r = phi_lock_take(&op->hold, &op->a->header->lock, PATIENCE_NS);
+	struct phi_lock *lock = &op->a->header->lock;
+	int r = phi_lock_take(&op->hold, lock, PATIENCE_NS);
 	if (r == -EOWNERDEAD) {
-		// What it was being given is free for others only after it has been settled.
+		// What it was being given is free for others only after it has been settled; and the lock tells of a
+		// death before anybody else can see it.
+		op->died = load_relaxed_u32(&lock->guarded32);
 		r = phi_arena_reclaim(op, false);
+		op->died = 0;
 		if (r < 0)
-			phi_lock_drop(&op->hold, &op->a->header->lock);
+			phi_lock_drop(&op->hold, lock);
 	}
 	if (r < 0)
 		op->depth--;
+	else
+		phi_arena_sign_lock(op);
 	return r;
+}
+
+void phi_arena_sign_lock(struct arena_op *op)
+{
+	compiler_barrier();
+	store_relaxed_u32(&op->a->header->lock.guarded32, op->seat->number);
+	compiler_barrier();
 }
 
 void phi_arena_unlock(struct arena_op *op)
 {
-	if (--op->depth == 0)
-		phi_lock_drop(&op->hold, &op->a->header->lock);
+	if (--op->depth > 0)
+		return;
+	compiler_barrier();
+	store_relaxed_u32(&op->a->header->lock.guarded32, 0);
+	compiler_barrier();
+	phi_lock_drop(&op->hold, &op->a->header->lock);
 }
 
 // Who has no record of his own keeps the lock until phi_arena_end.
@@ -200,6 +217,7 @@ int phi_arena_begin(struct arena_op *op, struct ph_arena *a)
 {
 	op->a = a;
 	op->depth = 0;
+	op->died = 0;
 	op->report = NULL;
 	int r = phi_arena_seat(a, &op->seat);
 	if (r < 0)

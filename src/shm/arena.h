@@ -94,6 +94,7 @@ struct arena_op {
 	struct arena_seat *seat;
 	struct phi_hold hold;
 	unsigned depth;
+	uint32_t died; // number of whoever died with the lock; 0 = nobody, or nobody knows
 	struct ph_arena_report *report; // counts what is reclaimed; may be NULL
 };
 
@@ -101,6 +102,8 @@ int phi_arena_begin(struct arena_op *op, struct ph_arena *a);
 void phi_arena_end(struct arena_op *op);
 int phi_arena_lock(struct arena_op *op);
 void phi_arena_unlock(struct arena_op *op);
+// Under the lock: whose it is, as the seat has it now.
+void phi_arena_sign_lock(struct arena_op *op);
 
 // ---- the record: whoever dies now was being given this ----
 

@@ -60,6 +60,8 @@ static void find_dead(const struct arena_op *op, struct dead *d, bool all)
 		    load_relaxed_u32(&record->tid) != 0 && phi_arena_record_dead(record))
 			set_dead(d, i, true);
 	}
+	if (op->died > 1 && op->died - 1 < a->records && &a->record[op->died - 1] != op->seat->record)
+		set_dead(d, op->died - 1, true);
 }
 
 // Nobody of the living who uses the number has it now: a record is given up only after its slabs.
