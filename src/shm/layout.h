@@ -38,8 +38,8 @@ struct shm_arena_header {
 	uint64_t pid_ns;  // [a] inode of the users' pid namespace, 0 unknown; see arena.c
 	uint64_t cursor;  // [l] where the next search starts: always a head that counts
 	uint8_t pad[24];
-	struct phi_lock
-		lock; // pages (free heads), records (taking them), names. guarded32: number of whose it is
+	// Pages (free heads), records (taking them), names. guarded32: the number of whose it is.
+	struct phi_lock lock;
 	uint8_t reserved[384];
 };
 
