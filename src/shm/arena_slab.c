@@ -308,7 +308,8 @@ static inline int find_in_slab(const struct ph_arena *a, uint64_t in, struct are
 {
 	unsigned cls = SHM_HEAD_CLASS(b->head);
 	uint64_t bytes = SHM_HEAD_PAGES(b->head) * SHM_PAGE;
-	if (cls >= SHM_CLASSES || bytes > (uint64_t)SHM_SLAB_PAGES * SHM_PAGE)
+	if (cls >= SHM_CLASSES || bytes > (uint64_t)SHM_SLAB_PAGES * SHM_PAGE ||
+	    SHM_HEAD_PAGES(b->head) > a->pages - b->page)
 		return -EBADMSG;
 	uint64_t from = in - b->page * SHM_PAGE;
 	uint64_t index = from * a->class_factor[cls] >> 32;
