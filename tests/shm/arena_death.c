@@ -149,13 +149,17 @@ TEST(arena_serves_new_users_after_hundreds_were_killed)
 	ph_arena_detach(arena);
 }
 
-// Somebody stopped in the middle of whatever he does keeps nobody from allocating small blocks.
+// Somebody stopped in the middle of whatever he does keeps nobody from allocating small blocks who has a slab for
+// them. (A new one takes the lock, which may be what he was stopped with: then EAGAIN, after a while.)
 TEST(arena_allocates_beside_stopped_users)
 {
 	int *running = shared_memory(4096);
 	pid_t pids[5];
 
 	arena = new_arena(4 << 20);
+	const uint64_t first = ph_arena_alloc(arena, 64);
+	CHECK(first != 0);
+	CHECK_OK(ph_arena_free(arena, first));
 	for (int i = 0; i < 5; i++) {
 		*running = 0;
 		pids[i] = test_fork(churn, running);
