@@ -32,7 +32,7 @@ int phi_file_reserve(int fd, size_t from, size_t to);
 // Whether the name leads to the open file.
 bool phi_file_is_named(int fd, int dir, const char *file);
 
-// Remove the file if nobody is attached to it (life.h), and `may` agrees: true if it is gone by our hand. An
+// Remove the file if nobody is attached to it (life.h), and `may`, if not NULL, agrees: true if it is gone by our hand. An
 // opener who attaches while this goes on finds afterwards that it has no name (phi_file_is_named), and looks again.
 bool phi_file_remove_unused(int dir, const char *file, bool (*may)(int fd));
 

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/guard.h"
-#include "core/life.h"
+#include "core/file.h"
 #include "core/namespace.h"
 
 #include <dirent.h>
@@ -44,33 +44,6 @@ static void file_of(const struct pipe *p, char file[PIPE_FILE_SIZE])
 	phi_pipe_file(p->is_fifo, p->device, p->inode, file);
 }
 
-static bool is_named(int fd, int dir, const char *file)
-{
-	struct stat open, named;
-	return fstat(fd, &open) == 0 && fstatat(dir, file, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       open.st_ino == named.st_ino && open.st_dev == named.st_dev;
-}
-
-// Whoever may take the attached byte for himself alone has a file that nobody uses.
-static bool claim_alone(int fd)
-{
-	struct flock l = {.l_type = F_WRLCK, .l_start = PHI_LOCKBYTE_ATTACHED, .l_len = 1};
-	return fcntl(fd, F_OFD_SETLK, &l) == 0;
-}
-
-// Remove the file if nobody has it mapped: true if it is gone by our hand.
-static bool remove_unused(int dir, const char *file)
-{
-	int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
-		return false;
-	struct stat st;
-	bool unused = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && claim_alone(fd) &&
-	              is_named(fd, dir, file) && unlinkat(dir, file, 0) == 0;
-	phi_close(fd);
-	return unused;
-}
-
 int phi_pipe_sweep(int dir)
 {
 	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -86,7 +59,7 @@ int phi_pipe_sweep(int dir)
 		if (strncmp(e->d_name, "pipe.", 5) != 0 && strncmp(e->d_name, "fifo.", 5) != 0)
 			continue;
 		looked++;
-		removed += remove_unused(dir, e->d_name);
+		removed += phi_file_remove_unused(dir, e->d_name, NULL);
 	}
 	closedir(d);
 	return removed;
@@ -151,7 +124,7 @@ static int open_once(struct pipe *p, int dir, const char *file)
 {
 	// A pipe of the past may have had this number; but not if a relative has made a ring for this one.
 	if (!(phi_description_flags(p->family) & FAMILY_RING))
-		remove_unused(dir, file);
+		phi_file_remove_unused(dir, file, NULL);
 	int r = phi_region_open(&p->region, dir, file, PHI_KIND_PIPE, PIPE_LAYOUT, NULL, false);
 	if (r == -ENOENT) {
 		r = create(p, dir, file);
@@ -159,7 +132,7 @@ static int open_once(struct pipe *p, int dir, const char *file)
 	}
 	if (r < 0)
 		return r;
-	r = !is_ours(p) ? -EACCES : !is_named(p->region.fd, dir, file) ? -EAGAIN : 0;
+	r = !is_ours(p) ? -EACCES : !phi_file_is_named(p->region.fd, dir, file) ? -EAGAIN : 0;
 	if (r < 0)
 		let_region_go(p);
 	return r;
@@ -317,7 +290,7 @@ void phi_pipe_vanish(struct pipe *p)
 	file_of(p, file);
 	int dir = phi_namespace_open();
 	if (dir >= 0) {
-		remove_unused(dir, file);
+		phi_file_remove_unused(dir, file, NULL);
 		phi_close(dir);
 	}
 }
@@ -354,9 +327,9 @@ void phi_pipe_detach(struct pipe *p, int fd)
 	int dir = phi_namespace_open();
 	if (dir < 0)
 		return;
-	if (!remove_unused(dir, file) && other_side_is_gone(fd)) {
+	if (!phi_file_remove_unused(dir, file, NULL) && other_side_is_gone(fd)) {
 		int64_t begin = phi_now_ns();
-		while (!remove_unused(dir, file) && phi_now_ns() - begin < ENDING_NS &&
+		while (!phi_file_remove_unused(dir, file, NULL) && phi_now_ns() - begin < ENDING_NS &&
 		       faccessat(dir, file, F_OK, 0) == 0)
 			sched_yield();
 	}

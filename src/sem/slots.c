@@ -7,6 +7,7 @@
 #include "base/descriptor.h"
 #include "base/futex.h"
 #include "base/guard.h"
+#include "core/file.h"
 #include "core/life.h"
 #include "sync/lock.h"
 #include "sync/wait.h"
@@ -175,8 +176,8 @@ void phi_sem_watch(struct sem *s, struct sem_watch *w)
 static int map_mark(struct sem *s, uint32_t slot)
 {
 	char path[32];
-	int r =
-		-posix_fallocate(s->region->fd, (off_t)(SEM_MARK_AT(slot) / SEM_PAGE * SEM_PAGE), SEM_PAGE);
+	size_t page = SEM_MARK_AT(slot) / SEM_PAGE * SEM_PAGE;
+	int r = phi_file_reserve(s->region->fd, page, page + SEM_PAGE);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", s->region->fd);
