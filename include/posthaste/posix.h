@@ -11,10 +11,15 @@
 #include <posthaste/posthaste.h>
 
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -66,5 +71,46 @@
 
 #define shm_open ph_shm_open
 #define shm_unlink ph_shm_unlink
+
+// The struct keeps its name: a function-like macro. To take the address, write ph_sigaction.
+#define sigaction(sig, act, old) ph_sigaction(sig, act, old)
+#define kill ph_kill
+#define killpg ph_killpg
+#define raise ph_raise
+#define sigqueue ph_sigqueue
+#define pthread_kill ph_pthread_kill
+#define pthread_sigqueue ph_pthread_sigqueue
+#define abort ph_abort
+#define alarm ph_alarm
+#define setitimer ph_setitimer
+#define getitimer ph_getitimer
+#define signal ph_signal
+#define siginterrupt ph_siginterrupt
+#define sigaltstack ph_sigaltstack
+#define sigset ph_sigset
+#define sighold ph_sighold
+#define sigrelse ph_sigrelse
+#define sigignore ph_sigignore
+#undef sigpause // a macro already where the C library has two of them
+#define sigpause ph_sigpause
+#undef siglongjmp
+#define siglongjmp ph_siglongjmp
+#undef longjmp
+#define longjmp ph_longjmp
+#define sigprocmask ph_sigprocmask
+#define pthread_sigmask ph_pthread_sigmask
+#define sigpending ph_sigpending
+#define sigemptyset ph_sigemptyset
+#define sigfillset ph_sigfillset
+#define sigaddset ph_sigaddset
+#define sigdelset ph_sigdelset
+#undef sigismember
+#define sigismember ph_sigismember
+#define sigsuspend ph_sigsuspend
+#define pause ph_pause
+#define sigwait ph_sigwait
+#define sigwaitinfo ph_sigwaitinfo
+#define sigtimedwait ph_sigtimedwait
+#define signalfd ph_signalfd
 
 #endif

@@ -8,6 +8,7 @@
 #include <posthaste/pipe.h>
 #include <posthaste/semaphore.h>
 #include <posthaste/shm.h>
+#include <posthaste/signal.h>
 
 #include <posthaste/common.h>
 

@@ -97,8 +97,10 @@ int ph_getitimer(int which, struct itimerval *value);
 // EINVAL   not a signal; SIGKILL or SIGSTOP; PH_SA_QUEUE or PH_SA_SAFEPOINT without a handler
 int ph_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
+typedef void (*ph_sighandler_t)(int);
+
 // The same with SA_RESTART (POSIX signal as the BSDs have it): the previous handler, or SIG_ERR.
-sighandler_t ph_signal(int sig, sighandler_t handler);
+ph_sighandler_t ph_signal(int sig, ph_sighandler_t handler);
 
 // Whether calls are interrupted by this signal's handler (POSIX siginterrupt).
 int ph_siginterrupt(int sig, int flag);
@@ -107,7 +109,7 @@ int ph_siginterrupt(int sig, int flag);
 int ph_sigaltstack(const stack_t *stack, stack_t *old);
 
 // The calls of System V (POSIX, XSI): set a disposition (or SIG_HOLD), block, unblock, ignore, wait for one.
-sighandler_t ph_sigset(int sig, sighandler_t disposition);
+ph_sighandler_t ph_sigset(int sig, ph_sighandler_t disposition);
 int ph_sighold(int sig);
 int ph_sigrelse(int sig);
 int ph_sigignore(int sig);

@@ -33,6 +33,14 @@
 	{                                                                              \
 		return __atomic_add_fetch(p, v, __ATOMIC_ACQ_REL);                         \
 	}                                                                              \
+	static inline T and_acq_rel_##S(T *p, T v)                                     \
+	{                                                                              \
+		return __atomic_and_fetch(p, v, __ATOMIC_ACQ_REL);                         \
+	}                                                                              \
+	static inline T or_acq_rel_##S(T *p, T v)                                      \
+	{                                                                              \
+		return __atomic_or_fetch(p, v, __ATOMIC_ACQ_REL);                          \
+	}                                                                              \
 	static inline bool cas_acquire_##S(T *p, T expect, T v)                        \
 	{                                                                              \
 		return __atomic_compare_exchange_n(p, &expect, v, false, __ATOMIC_ACQUIRE, \

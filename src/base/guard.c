@@ -47,7 +47,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 		before.sa_sigaction(sig, info, context);
 	} else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
 		before.sa_handler(sig);
-	} else {
+	} else if (before.sa_handler != SIG_IGN || info->si_code > 0) {
 		// Back at the faulting instruction, the kernel does what it always did.
 		struct sigaction dfl = {.sa_handler = SIG_DFL};
 		sigaction(sig, &dfl, NULL);
@@ -86,6 +86,20 @@ static void install(void)
 	ours.sa_sigaction = on_sigbus;
 	sigemptyset(&ours.sa_mask);
 	sigaction(SIGBUS, &ours, NULL);
+}
+
+bool phi_guard_chain(const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction now;
+	pthread_mutex_lock(&change);
+	bool installed = sigaction(SIGBUS, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+	                 now.sa_sigaction == on_sigbus;
+	if (installed && old != NULL)
+		*old = before;
+	if (installed && act != NULL)
+		before = *act;
+	pthread_mutex_unlock(&change);
+	return installed;
 }
 
 static struct guarded *unused_entry(void)

@@ -11,6 +11,7 @@
 #define PHI_BASE_GUARD_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,10 @@ int phi_guard_add(void *base, size_t bytes, uint32_t *damaged);
 // It has become larger.
 void phi_guard_extend(void *base, size_t bytes);
 void phi_guard_remove(void *base);
+
+// Whose turn it is at faults elsewhere, where the guard is installed: look (old) and change (act), as sigaction does;
+// false: it is not installed. The guard runs what it finds there with its own flags and an empty mask.
+bool phi_guard_chain(const struct sigaction *act, struct sigaction *old);
 
 // All signals that a thread may block while it touches guarded memory: a fault whose signal is blocked
 // kills the process, whatever its handler.

@@ -17,6 +17,8 @@ enum phi_kind {
 	PHI_KIND_MQ = 1,
 	PHI_KIND_PIPE = 2,
 	PHI_KIND_SEM = 3,
+	PHI_KIND_SIGNAL = 4,  // a process's port
+	PHI_KIND_SIGPORT = 5, // a named one
 };
 
 //   0        8        16       24       32       40       48       56

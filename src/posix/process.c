@@ -9,6 +9,7 @@
 #include "core/handle.h"
 #include "pipe/pipe.h"
 #include "posix/syscall.h"
+#include "signal/fork.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,14 @@ int32_t phi_process_hooks; // referred to by the facade, so that a static progra
 
 __attribute__((destructor)) static void at_exit(void)
 {
+	phi_signal_exit();
 	phi_pipe_exit();
 }
 
 // A child of fork usually ends so; one of vfork always does, and has nothing to let go.
 PUBLIC void _exit(int status)
 {
+	phi_signal_exit();
 	phi_pipe_exit();
 	for (;;)
 		syscall(SYS_exit_group, status);
@@ -121,10 +124,24 @@ PUBLIC void closefrom(int first)
 
 // ---- another program ----
 
+void phi_process_leaving(void)
+{
+	phi_signal_leaving();
+	phi_pipe_leaving(false);
+}
+
+int phi_process_stayed(int r)
+{
+	int saved = errno;
+	phi_signal_stayed();
+	errno = saved;
+	return r;
+}
+
 PUBLIC int execve(const char *path, char *const argv[], char *const envp[])
 {
-	phi_pipe_leaving(false);
-	return (int)syscall(SYS_execve, path, argv, envp);
+	phi_process_leaving();
+	return phi_process_stayed((int)syscall(SYS_execve, path, argv, envp));
 }
 
 PUBLIC int execv(const char *path, char *const argv[])
@@ -134,12 +151,12 @@ PUBLIC int execv(const char *path, char *const argv[])
 
 PUBLIC int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	phi_pipe_leaving(false);
+	phi_process_leaving();
 	long r = syscall(SYS_execveat, fd, "", argv, envp, AT_EMPTY_PATH);
 	if (r < 0 && errno == ENOSYS) {
 		char path[32];
 		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 		r = syscall(SYS_execve, path, argv, envp);
 	}
-	return (int)r;
+	return phi_process_stayed((int)r);
 }

@@ -8,4 +8,8 @@
 
 extern int32_t phi_process_hooks;
 
+// Another program is about to take this process's place; it did not, and `r` says why.
+void phi_process_leaving(void);
+int phi_process_stayed(int r);
+
 #endif

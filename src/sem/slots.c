@@ -12,9 +12,7 @@
 #include "sync/lock.h"
 #include "sync/wait.h"
 
-#include <fcntl.h>
 #include <linux/futex.h>
-#include <stdio.h>
 #include <unistd.h>
 
 // How long a living holder of the lock, stopped perhaps, is waited for: who waits for units looks again, who
@@ -171,22 +169,13 @@ void phi_sem_watch(struct sem *s, struct sem_watch *w)
 
 // ---- becoming a holder ----
 
-// The mark's page, mapped from a description of its own: a mapping keeps its description with all locks, and a
-// forked child inherits mappings.
 static int map_mark(struct sem *s, uint32_t slot)
 {
-	char path[32];
 	size_t page = SEM_MARK_AT(slot) / SEM_PAGE * SEM_PAGE;
 	int r = phi_file_reserve(s->region->fd, page, page + SEM_PAGE);
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof path, "/proc/self/fd/%d", s->region->fd);
-	int own = open(path, O_RDWR | O_CLOEXEC);
-	if (own < 0)
-		return 0; // nobody vouches
-	r = phi_mark_map(&s->mark, own, SEM_MARK_AT(slot));
-	phi_close(own);
-	return r == -ENOMEM ? r : 0;
+	if (r == 0)
+		r = phi_mark_map_apart(&s->mark, s->region->fd, SEM_MARK_AT(slot));
+	return r == -ENOTSUP ? 0 : r; // nobody vouches
 }
 
 static void vouch(struct sem *s, uint32_t slot)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "sync/mark.h"
 
+#include "base/descriptor.h"
 #include "base/self.h"
 #include "sync/lock.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -29,6 +32,18 @@ int phi_mark_map(struct phi_mark *m, int fd, uint64_t at)
 	m->word = (uint32_t *)(a + at % PAGE);
 	m->by = 0;
 	return 0;
+}
+
+int phi_mark_map_apart(struct phi_mark *m, int fd, uint64_t at)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int own = open(path, O_RDWR | O_CLOEXEC);
+	if (own < 0)
+		return -ENOTSUP;
+	int r = phi_mark_map(m, own, at);
+	phi_close(own);
+	return r;
 }
 
 static uintptr_t node_of(const struct phi_mark *m, const struct phi_self *s)

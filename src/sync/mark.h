@@ -24,6 +24,10 @@ struct phi_mark {
 // Map the word at `at` bytes of the file, one of the last 16 bytes of a page. 0, -ENOMEM, -ENOTSUP.
 int phi_mark_map(struct phi_mark *m, int fd, uint64_t at);
 
+// The same from a description of its own: a mapping keeps its description with all locks (core/life.h), and a forked
+// child inherits mappings. -ENOTSUP also where /proc is missing.
+int phi_mark_map_apart(struct phi_mark *m, int fd, uint64_t at);
+
 // Put the word on this thread's list; then store the thread's number there. False: it cannot be (a C library
 // with other offsets, another thread has it, this one is inside a lock): nobody will be told.
 bool phi_mark_enlist(struct phi_mark *m);

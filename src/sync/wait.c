@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "sync/wait.h"
 
+#include "sync/due.h"
+
 #include <pthread.h>
-#include <string.h>
+#include <stdbool.h>
 
 // Without futex_waitv nobody can sleep on two words: look again so often.
 #define WITHOUT_WAITV_NS 100000000
+
+__thread uint32_t phi_due;
+uint32_t phi_due_ever;
 
 static uint32_t lacks_waitv;
 
@@ -23,33 +28,38 @@ static int sleep_on_one(const struct phi_sleep *s, const struct phi_deadline *un
 	return r == -ETIMEDOUT && remaining_ns(until) > 0 ? 0 : r;
 }
 
+// The deathword before the event: the kernel queues us and compares in this order. Either the event has been bumped by
+// then, or its bumper's death finds us on the deathword. Of several words that rang it names the last: so no
+// further death is hidden behind the event. A handler that became due before the sleep is seen by the comparison,
+// one that does later interrupts it.
 static int sleep_on_any(const struct phi_sleep *s, const struct phi_deadline *until)
 {
-	if (s->more_count == 0) {
-		const struct phi_futex_word two[] = {{s->deathword, s->death_seen}, {s->event, s->seen}};
-		return phi_futex_wait_any(two, 2, until);
-	}
 	struct phi_futex_word all[PHI_FUTEX_WORDS_MAX];
-	int n = s->more_count + 2;
-	all[0] = (struct phi_futex_word){s->deathword, s->death_seen};
-	all[1] = (struct phi_futex_word){s->event, s->seen};
-	memcpy(all + 2, s->more, (size_t)s->more_count * sizeof *all);
-	return phi_futex_wait_any(all, n, until);
+	int n = 0;
+	all[n++] = (struct phi_futex_word){s->deathword, s->death_seen};
+	bool due = load_relaxed_u32(&phi_due_ever) != 0;
+	if (due)
+		all[n++] = (struct phi_futex_word){&phi_due, 0};
+	int event = n;
+	all[n++] = (struct phi_futex_word){s->event, s->seen};
+	for (int i = 0; i < s->more_count; i++)
+		all[n++] = s->more[i];
+	int r = phi_futex_wait_any(all, n, until);
+	if (due && load_relaxed_u32(&phi_due) != 0 && (r == -EAGAIN || r == 1))
+		return -EINTR;
+	return r < 0 ? r : r == event ? PHI_WOKEN : PHI_WOKEN_BY_DEATH;
 }
 
 static int sleep_on_both(const struct phi_sleep *s, const struct phi_deadline *until)
 {
 	if (load_relaxed_u32(&lacks_waitv))
 		return sleep_on_one(s, until);
-	// The deathword before the event: the kernel queues us and compares in this order. Either the event has
-	// been bumped by then, or its bumper's death finds us on the deathword. Of several words that rang it
-	// names the last: so no further death is hidden behind the event.
 	int r = sleep_on_any(s, until);
 	if (r == -ENOSYS || r == -EPERM) { // an old kernel, a sandbox
 		store_relaxed_u32(&lacks_waitv, 1);
 		return sleep_on_one(s, until);
 	}
-	return r < 0 ? r : r == 1 ? PHI_WOKEN : PHI_WOKEN_BY_DEATH;
+	return r;
 }
 
 // Asynchronous cancellation only around the system call, with nothing held but the duty.

@@ -24,7 +24,7 @@ struct phi_sleep {
 	const struct phi_deadline *deadline;
 	int64_t look_again_ns;             // 0 = only when woken
 	const struct phi_futex_word *more; // words of further deaths, or NULL
-	int more_count;                    // at most PHI_FUTEX_WORDS_MAX - 2
+	int more_count;                    // at most PHI_FUTEX_WORDS_MAX - 3
 	void (*cancelled)(void *arg); // runs if the thread is cancelled asleep: pass the wake-up on
 	void *arg;
 };

@@ -5,6 +5,7 @@
 #undef _FORTIFY_SOURCE
 #include "core/handle.h"
 #include "pipe/pipe.h"
+#include "posix/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -48,14 +49,14 @@ PUBLIC FILE *popen(const char *command, const char *mode)
 
 PUBLIC int execvp(const char *file, char *const argv[])
 {
-	phi_pipe_leaving(false);
-	return NEXT(execvp)(file, argv);
+	phi_process_leaving();
+	return phi_process_stayed(NEXT(execvp)(file, argv));
 }
 
 PUBLIC int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	phi_pipe_leaving(false);
-	return NEXT(execvpe)(file, argv, envp);
+	phi_process_leaving();
+	return phi_process_stayed(NEXT(execvpe)(file, argv, envp));
 }
 
 static int count(const char *first, va_list list)

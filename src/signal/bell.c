@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+//
+// Bells: the kernel's signals that say "look into the port". One carries the siginfo of the signal that it is rung
+// for, so that a program which gets it past the library (another library's handler, the program after an exec)
+// sees what was sent. What makes it a bell stands behind the fields that programs know, in bytes 32 to 47, which
+// the kernel keeps.
+#include "signal/port.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define KERNEL_BYTES 48
+#define MAGIC_AT 32
+#define MAGIC UINT64_C(0x6c6c65622d737361) // "ass-bell"
+
+// As the kernel has it: pid, uid and value behind the first 16 bytes.
+#define PID_AT 16
+#define UID_AT 20
+#define VALUE_AT 24
+
+static uint8_t *bytes_of(siginfo_t *info)
+{
+	return (uint8_t *)info;
+}
+
+void phi_bell_make(siginfo_t *info, const struct signal_record *rec)
+{
+	const uint64_t magic = MAGIC;
+	memset(info, 0, sizeof *info);
+	info->si_signo = rec->signo;
+	info->si_code = SI_QUEUE; // what the kernel lets one process say to another
+	memcpy(bytes_of(info) + PID_AT, &rec->pid, sizeof rec->pid);
+	memcpy(bytes_of(info) + UID_AT, &rec->uid, sizeof rec->uid);
+	memcpy(bytes_of(info) + VALUE_AT, &rec->value, sizeof rec->value);
+	memcpy(bytes_of(info) + MAGIC_AT, &magic, sizeof magic);
+}
+
+bool phi_bell_is(const siginfo_t *info)
+{
+	uint64_t magic;
+	memcpy(&magic, (const uint8_t *)info + MAGIC_AT, sizeof magic);
+	return magic == MAGIC && info->si_code == SI_QUEUE;
+}
+
+static int to_this_thread(int signo, siginfo_t *info)
+{
+	struct phi_self *s = phi_self();
+	return (int)syscall(SYS_rt_tgsigqueueinfo, s->pid, s->tid, signo, info);
+}
+
+void phi_bell_self(int signo)
+{
+	const struct signal_record rec = {
+		.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid};
+	siginfo_t info;
+	phi_bell_make(&info, &rec);
+	if (to_this_thread(signo, &info) != 0) // the kernel's queue is full: without siginfo it always takes one
+		syscall(SYS_tgkill, phi_self()->pid, phi_self()->tid, signo);
+}
+
+bool phi_bell_return(const siginfo_t *info)
+{
+	siginfo_t copy = *info;
+	memset(bytes_of(&copy) + MAGIC_AT, 0, copy.si_code == SI_QUEUE ? KERNEL_BYTES - MAGIC_AT : 0);
+	return syscall(SYS_rt_sigqueueinfo, phi_self()->pid, copy.si_signo, &copy) == 0;
+}
+
+// Asked of the kernel once: a blocked signal to oneself, taken again.
+bool phi_bell_works(void)
+{
+	static uint32_t answer; // 1 no, 2 yes
+	if (load_relaxed_u32(&answer) == 0) {
+		const int signo = SIGRTMAX;
+		const struct signal_record rec = {
+			.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid, .value = MAGIC};
+		sigset_t set, before;
+		siginfo_t info;
+		bool works = false;
+		sigemptyset(&set);
+		sigaddset(&set, signo);
+		pthread_sigmask(SIG_BLOCK, &set, &before);
+		phi_bell_make(&info, &rec);
+		if (to_this_thread(signo, &info) == 0) {
+			memset(&info, 0, sizeof info);
+			const struct timespec none = {0, 0};
+			// This thread's own come before the process's.
+			works = syscall(SYS_rt_sigtimedwait, &set, &info, &none, 8) == signo &&
+			        phi_bell_is(&info) && info.si_value.sival_ptr == (void *)MAGIC;
+		}
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		store_relaxed_u32(&answer, works ? 2 : 1);
+	}
+	return load_relaxed_u32(&answer) == 2;
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+//
+// What this process has accepted: signals that came through the port, and those that the kernel handed to a stub which could
+// not run a handler. Private memory, so that a sender that dies, or lies, cannot touch what was accepted, and that
+// this process's own death leaves nothing to repair. Each number has a queue; standard signals hold one entry at most,
+// unless PH_SA_QUEUE made them queue.
+//
+// One lock for all threads. Who has it is `busy` (port.h): no stub of ours runs in that thread, so that the lock is never
+// wanted twice, and no handler is called with it.
+#include "signal/port.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define KERNEL_BYTES 48 // of a siginfo_t, as the kernel fills it
+#define SLACK 256       // signals from the kernel, beside the queue's depth
+
+struct node {
+	uint8_t info[KERNEL_BYTES];
+	uint32_t next; // index + 1
+	uint16_t payload_bytes;
+	bool counted; // against the depth
+};
+
+struct list {
+	uint32_t first, last; // index + 1, 0 = empty
+	uint32_t count;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct node *nodes;
+static struct signal_payload *payloads; // of the nodes
+static uint32_t capacity, fresh, free_list;
+static struct list lists[SIGNAL_NUMBERS];
+static uint64_t pending;
+
+void phi_inbox_lock(void)
+{
+	phi_signal_enter();
+	pthread_mutex_lock(&lock);
+}
+
+void phi_inbox_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+	phi_signal_leave();
+}
+
+uint64_t phi_inbox_pending(void)
+{
+	return load_relaxed_u64(&pending);
+}
+
+uint32_t phi_inbox_count(int signo)
+{
+	return lists[signo].count;
+}
+
+int phi_inbox_lowest(uint64_t set)
+{
+	uint64_t both = pending & set;
+	return both == 0 ? 0 : __builtin_ctzll(both) + 1;
+}
+
+// ---- memory ----
+
+static void *get_memory(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void put_memory(void)
+{
+	if (nodes != NULL)
+		munmap(nodes, capacity * sizeof *nodes);
+	if (payloads != NULL)
+		munmap(payloads, capacity * sizeof *payloads);
+	nodes = NULL;
+	payloads = NULL;
+}
+
+static uint32_t all(void)
+{
+	uint32_t n = 0;
+	for (int s = 1; s < SIGNAL_NUMBERS; s++)
+		n += lists[s].count;
+	return n;
+}
+
+static uint32_t new_node(void)
+{
+	if (free_list != 0) {
+		uint32_t n = free_list;
+		free_list = nodes[n - 1].next;
+		return n;
+	}
+	return fresh < capacity ? ++fresh : 0;
+}
+
+static void append(int signo, uint32_t n)
+{
+	struct list *l = &lists[signo];
+	nodes[n - 1].next = 0;
+	if (l->last != 0)
+		nodes[l->last - 1].next = n;
+	else
+		l->first = n;
+	l->last = n;
+	l->count++;
+	store_relaxed_u64(&pending, pending | SIGNAL_BIT(signo));
+}
+
+// Move everything to memory of another size.
+static void move(struct node *to, struct signal_payload *payload_to)
+{
+	uint32_t n = 0;
+	for (int s = 1; s < SIGNAL_NUMBERS; s++) {
+		struct list *l = &lists[s];
+		uint32_t at = l->first;
+		l->first = l->last = 0;
+		for (; at != 0; at = nodes[at - 1].next) {
+			to[n] = nodes[at - 1];
+			if (to[n].payload_bytes > 0)
+				payload_to[n] = payloads[at - 1];
+			to[n].next = 0;
+			if (l->last != 0)
+				to[l->last - 1].next = n + 1;
+			else
+				l->first = n + 1;
+			l->last = ++n;
+		}
+	}
+	fresh = n;
+	free_list = 0;
+}
+
+int phi_inbox_size(uint32_t depth)
+{
+	uint32_t wanted = depth + SLACK;
+	if (nodes != NULL && wanted == capacity)
+		return 0;
+	if (all() > wanted)
+		return -EBUSY;
+	struct node *n = get_memory(wanted * sizeof *n);
+	struct signal_payload *p = get_memory(wanted * sizeof *p);
+	if (n == NULL || p == NULL) {
+		if (n != NULL)
+			munmap(n, wanted * sizeof *n);
+		if (p != NULL)
+			munmap(p, wanted * sizeof *p);
+		return -ENOMEM;
+	}
+	move(n, p);
+	put_memory();
+	nodes = n;
+	payloads = p;
+	capacity = wanted;
+	return 0;
+}
+
+// ---- in ----
+
+static const struct signal_record *ring_of(const struct signal_own *own)
+{
+	return (const struct signal_record *)(own->region.base + SIGNAL_RING_AT);
+}
+
+static const struct signal_payload *payloads_of(const struct signal_own *own)
+{
+	return (const struct signal_payload *)(own->region.base + SIGNAL_PAYLOAD_AT);
+}
+
+static void fill(struct node *node, const struct signal_record *r)
+{
+	siginfo_t info;
+	phi_bell_make(&info, r);
+	info.si_code = r->code < 0 || r->code == SI_USER ? r->code : SI_USER;
+	memcpy(node->info, &info, 32);
+	memset(node->info + 32, 0, KERNEL_BYTES - 32);
+}
+
+static bool queues(const struct signal_own *own, int signo)
+{
+	return ((SIGNAL_QUEUED_MASK | own->queueing) & SIGNAL_BIT(signo)) != 0;
+}
+
+static void discount(struct signal_own *own)
+{
+	store_release_u64(&own->port->taken, own->port->taken + 1); // SIGNAL_TAKEN
+}
+
+// One record of the ring, read once: false if there is no room for it.
+static bool take_record(struct signal_own *own, uint64_t at)
+{
+	uint32_t slot = (uint32_t)at & own->ring_mask;
+	struct signal_record r = ring_of(own)[slot];
+	compiler_barrier();
+	if (r.signo == 0 || r.signo >= SIGNAL_NUMBERS || !queues(own, r.signo)) {
+		discount(own);
+		return true;
+	}
+	uint32_t n = new_node();
+	if (n == 0)
+		return false;
+	struct node *node = &nodes[n - 1];
+	fill(node, &r);
+	node->counted = true;
+	node->payload_bytes =
+		own->payloads && r.payload_bytes <= sizeof(struct signal_payload) ? r.payload_bytes : 0;
+	if (node->payload_bytes > 0)
+		memcpy(&payloads[n - 1], &payloads_of(own)[slot], node->payload_bytes);
+	append(r.signo, n);
+	return true;
+}
+
+static void drain_ring(struct signal_own *own, uint64_t tail)
+{
+	if (tail - own->drained > (uint64_t)own->ring_mask + 1) { // scribbled
+		store_release_u64(&own->port->taken, tail);           // SIGNAL_TAKEN
+		own->drained = tail;
+	}
+	while (own->drained != tail && take_record(own, own->drained))
+		own->drained++;
+}
+
+static void drain_merged(struct signal_own *own)
+{
+	uint64_t bits = load_acquire_u64(&own->port->standard); // SIGNAL_STANDARD_BITS
+	for (uint64_t rest = bits & (SIGNAL_BIT(SIGNAL_STANDARD) - 1); rest != 0; rest &= rest - 1) {
+		int signo = __builtin_ctzll(rest) + 1;
+		struct signal_record r = own->port->merged[signo];
+		r.signo = (uint16_t)signo;
+		uint32_t n = lists[signo].count > 0 ? 0 : new_node();
+		if (n != 0) {
+			fill(&nodes[n - 1], &r);
+			nodes[n - 1].counted = false;
+			nodes[n - 1].payload_bytes = 0;
+			append(signo, n);
+		}
+	}
+	// What a sender wrote over a slot meanwhile has found its bit set, and merged.
+	if (bits != 0)
+		and_acq_rel_u64(&own->port->standard, ~bits); // SIGNAL_STANDARD_BITS
+}
+
+// A sender that had not found the port yet has sent by the kernel, and what it sends next by the port: so for a while after
+// the port says that it looks for something, the kernel is asked first. `tail` was read before.
+static void come_of_age(struct signal_own *own)
+{
+	if (phi_now_coarse_ns() > own->young_until_ns)
+		own->young_until_ns = 0;
+	phi_inbox_adopt(own->quiet & ~own->kernels & SIGNAL_QUEUED_MASK);
+}
+
+void phi_inbox_drain(void)
+{
+	struct signal_own *own = phi_own();
+	if (own == NULL)
+		return;
+	uint64_t tail = load_acquire_u64(&own->port->tail); // SIGNAL_TAIL
+	if (own->young_until_ns != 0)
+		come_of_age(own);
+	if (tail != own->drained)
+		drain_ring(own, tail);
+	if (load_relaxed_u64(&own->port->standard) != 0)
+		drain_merged(own);
+	if (own->port->pending != pending)
+		store_relaxed_u64(&own->port->pending, pending);
+}
+
+bool phi_inbox_accept(const siginfo_t *info)
+{
+	struct signal_own *own = phi_own();
+	int signo = info->si_signo;
+	bool merges =
+		signo < SIGNAL_STANDARD && (own == NULL || !(own->queueing & SIGNAL_BIT(signo)));
+	if (merges && lists[signo].count > 0)
+		return true;
+	uint32_t n = new_node();
+	if (n == 0)
+		return false;
+	memcpy(nodes[n - 1].info, info, KERNEL_BYTES);
+	nodes[n - 1].counted = false;
+	nodes[n - 1].payload_bytes = 0;
+	append(signo, n);
+	return true;
+}
+
+void phi_inbox_adopt(uint64_t signals)
+{
+	struct signal_own *own = phi_own();
+	const struct timespec none = {0, 0};
+	siginfo_t info;
+	memset(&info, 0, sizeof info);
+	while (signals != 0 && syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) > 0) {
+		if (phi_bell_is(&info)) {
+			if (own != NULL)
+				phi_own_heard(own, info.si_signo);
+		} else if (!phi_inbox_accept(&info)) {
+			phi_bell_return(&info);
+			return;
+		}
+	}
+}
+
+bool phi_inbox_has_child(pid_t pid)
+{
+	for (uint32_t n = lists[SIGCHLD].first; n != 0; n = nodes[n - 1].next) {
+		pid_t child;
+		memcpy(&child, nodes[n - 1].info + offsetof(siginfo_t, si_pid), sizeof child);
+		if (child == pid)
+			return true;
+	}
+	return false;
+}
+
+// ---- out ----
+
+#define PAYLOAD_MAGIC 0x79617073u
+#define PAYLOAD_HEAD_AT 48
+#define PAYLOAD_AT 56
+
+struct payload_head {
+	uint32_t magic;
+	uint32_t bytes;
+};
+
+static void hand_out(uint32_t n, siginfo_t *info)
+{
+	const struct node *node = &nodes[n - 1];
+	uint8_t *to = (uint8_t *)info;
+	memcpy(to, node->info, KERNEL_BYTES);
+	memset(to + KERNEL_BYTES, 0, sizeof *info - KERNEL_BYTES);
+	if (node->payload_bytes == 0)
+		return;
+	const struct payload_head head = {PAYLOAD_MAGIC, node->payload_bytes};
+	memcpy(to + PAYLOAD_HEAD_AT, &head, sizeof head);
+	memcpy(to + PAYLOAD_AT, &payloads[n - 1], node->payload_bytes);
+}
+
+const void *phi_payload_of(const siginfo_t *info, size_t *bytes)
+{
+	struct payload_head head;
+	memcpy(&head, (const uint8_t *)info + PAYLOAD_HEAD_AT, sizeof head);
+	if (head.magic != PAYLOAD_MAGIC || head.bytes > sizeof(struct signal_payload))
+		return NULL;
+	*bytes = head.bytes;
+	return (const uint8_t *)info + PAYLOAD_AT;
+}
+
+static uint32_t unlink_first(int signo)
+{
+	struct list *l = &lists[signo];
+	uint32_t n = l->first;
+	l->first = nodes[n - 1].next;
+	if (--l->count == 0) {
+		l->last = 0;
+		store_relaxed_u64(&pending, pending & ~SIGNAL_BIT(signo));
+	}
+	struct signal_own *own = nodes[n - 1].counted ? phi_own() : NULL;
+	if (own != NULL)
+		discount(own);
+	nodes[n - 1].next = free_list;
+	free_list = n;
+	return n;
+}
+
+void phi_inbox_pop(int signo, siginfo_t *info)
+{
+	hand_out(unlink_first(signo), info);
+}
+
+void phi_inbox_discard(int signo)
+{
+	while (lists[signo].count > 0)
+		unlink_first(signo);
+}
+
+// ---- fork ----
+
+void phi_inbox_hold(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void phi_inbox_let_go(bool child)
+{
+	if (child) { // nothing is pending there
+		memset(lists, 0, sizeof lists);
+		pending = 0;
+		fresh = 0;
+		free_list = 0;
+	}
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+//
+// Sending to one process. Under the port's lock a sender reads how the owner stands to the signal, and either puts it into
+// the queue or leaves it to the kernel:
+//
+//   the owner                                       a queued signal          a standard one
+//   has it blocked and looks here (quiet)           queue                    merged into `standard`
+//   the same, and a thread sleeps for it            bell, queue              the kernel's
+//   has a handler                                   bell, queue              the kernel's
+//   anything else                                   the kernel's             the kernel's
+//
+// The bell comes before the commit: a sender that is killed between the two has rung in vain, and the other way round
+// the owner would sleep beside a signal. Who hears a bell takes the lock before he looks, so he sees what it was
+// rung for. What is left to the kernel is given to it under the lock, too, if it queues: when the owner changes its mind,
+// which also takes the lock, everything sent before is with the kernel, and is fetched from there.
+#include "signal/port.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+#define PATIENCE_NS 10000000
+#define BELL_AGAIN_NS 20000000 // a bell that is not heard for so long may be lost: another library took it
+#define UID_EVERY 256
+
+uid_t phi_sender_uid(void)
+{
+	static uint32_t generation, uid, uses;
+	uint32_t g = phi_self()->generation;
+	if (load_relaxed_u32(&generation) != g || load_relaxed_u32(&uses) >= UID_EVERY) {
+		store_relaxed_u32(&uid, (uint32_t)getuid());
+		store_relaxed_u32(&uses, 0);
+		store_relaxed_u32(&generation, g);
+	}
+	store_relaxed_u32(&uses, load_relaxed_u32(&uses) + 1);
+	return load_relaxed_u32(&uid);
+}
+
+// ---- the kernel's way ----
+
+static int kernel_send(pid_t pid, const struct signal_record *r)
+{
+	if (r->code == SI_USER)
+		return syscall(SYS_kill, pid, r->signo) != 0 ? -errno : 0;
+	siginfo_t info;
+	memset(&info, 0, sizeof info);
+	info.si_signo = r->signo;
+	info.si_code = r->code;
+	info.si_pid = r->pid;
+	info.si_uid = r->uid;
+	info.si_value.sival_ptr = (void *)(uintptr_t)r->value;
+	return syscall(SYS_rt_sigqueueinfo, pid, r->signo, &info) != 0 ? -errno : 0;
+}
+
+// To the process that the port is of, whoever has the number now.
+static int ring(struct signal_peer *p, const struct signal_record *r)
+{
+	siginfo_t info;
+	phi_bell_make(&info, r);
+	long sent = -1;
+	errno = ENOSYS;
+	if (p->pidfd >= 0)
+		sent = syscall(SYS_pidfd_send_signal, p->pidfd, r->signo, &info, 0);
+	if (sent != 0 && (errno == ENOSYS || errno == EBADF || errno == EINVAL))
+		sent = syscall(SYS_rt_sigqueueinfo, p->pid, r->signo, &info);
+	if (sent != 0 && errno == EAGAIN) // the kernel's queue is full: without siginfo it always takes one
+		sent = syscall(SYS_kill, p->pid, r->signo);
+	return sent != 0 ? -errno : 0;
+}
+
+// ---- the port's way ----
+
+static bool outstanding(struct signal_port *port, int signo)
+{
+	const struct signal_bell *b = &port->bell[signo];
+	if (load_relaxed_u32(&b->rung) != load_relaxed_u32(&b->heard) + 1)
+		return false;
+	return phi_now_coarse_ns() - port->last_bell_ns < BELL_AGAIN_NS;
+}
+
+// 0 it has been rung, 1 it is to be rung once the lock is let go: by the owner itself, who would answer it at once.
+static int ring_once(struct signal_peer *p, const struct signal_record *r)
+{
+	struct signal_port *port = p->port;
+	struct signal_bell *b = &port->bell[r->signo];
+	if (outstanding(port, r->signo))
+		return 0;
+	uint32_t heard = load_relaxed_u32(&b->heard);
+	int e = p->own ? 1 : ring(p, r);
+	if (e >= 0) {
+		store_relaxed_u32(&b->rung, heard + 1);
+		port->last_bell_ns = phi_now_coarse_ns();
+	}
+	return e;
+}
+
+static void note(struct signal_port *port, const struct signal_record *r, uint64_t n)
+{
+	if (port->last_pid != r->pid || n % 8 == 0)
+		store_relaxed_u64((uint64_t *)&port->last_ns, (uint64_t)phi_now_coarse_ns());
+	port->last_pid = r->pid;
+	port->last_uid = r->uid;
+	port->last_signo = r->signo;
+	port->sent++;
+}
+
+static int merge(struct signal_port *port, const struct signal_record *r)
+{
+	uint64_t bit = SIGNAL_BIT(r->signo);
+	if (load_acquire_u64(&port->standard) & bit) // SIGNAL_STANDARD_BITS
+		return 0;
+	port->merged[r->signo] = *r;
+	note(port, r, 0);
+	store_relaxed_u32(&port->sender_cpu, phi_cpu());
+	or_acq_rel_u64(&port->standard, bit); // SIGNAL_STANDARD_BITS
+	store_release_u64(&port->events, port->events + 1);
+	return 0;
+}
+
+static bool is_full(const struct signal_port *port, uint64_t tail, uint32_t depth)
+{
+	return tail - load_acquire_u64(&port->taken) >= depth; // SIGNAL_TAKEN
+}
+
+static void write_record(struct signal_peer *p, const struct signal_message *m, uint32_t slot)
+{
+	struct signal_record *ring = (struct signal_record *)(p->region.base + SIGNAL_RING_AT);
+	struct signal_payload *payloads =
+		(struct signal_payload *)(p->region.base + SIGNAL_PAYLOAD_AT);
+	if (m->record.payload_bytes > 0)
+		memcpy(&payloads[slot], m->payload, m->record.payload_bytes);
+	ring[slot] = m->record;
+}
+
+// Under the lock: 0, 1 the bell is still owed (to this process itself), -errno.
+static int enqueue(struct signal_peer *p, const struct signal_message *m, bool bell)
+{
+	struct signal_port *port = p->port;
+	uint64_t tail = load_relaxed_u64(&port->tail);
+	uint32_t size = load_relaxed_u32(&port->ring_size);
+	uint32_t depth = load_relaxed_u32(&port->send.guarded32);
+	if (size == 0 || size > SIGNAL_RING_MAX || (size & (size - 1)) != 0 || depth > size)
+		return -ENOTSUP; // scribbled
+	if (is_full(port, tail, depth)) {
+		port->refused++;
+		return -EAGAIN;
+	}
+	write_record(p, m, (uint32_t)tail & (size - 1));
+	int e = bell ? ring_once(p, &m->record) : 0;
+	if (e < 0)
+		return e;
+	note(port, &m->record, tail);
+	store_relaxed_u32(&port->sender_cpu, phi_cpu());
+	store_release_u64(&port->tail, tail + 1); // SIGNAL_TAIL
+	store_release_u64(&port->events, port->events + 1);
+	return e;
+}
+
+static int push_locked(struct signal_peer *p, const struct signal_message *m, bool only_look)
+{
+	const struct phi_lock *l = &p->port->send;
+	const struct signal_record *r = &m->record;
+	uint64_t bit = SIGNAL_BIT(r->signo);
+	bool quiet = load_relaxed_u64(&l->guarded64) & bit;
+	bool caught = load_relaxed_u64(&l->guarded64b) & bit;
+	bool asleep = load_relaxed_u64(&l->guarded64c) & bit;
+	bool queues = (SIGNAL_QUEUED_MASK | load_relaxed_u64(&l->guarded64d)) & bit;
+	if (!(quiet || caught) || load_relaxed_u32(&p->port->closed) ||
+	    (!queues && (!quiet || asleep))) {
+		if (m->to_port)
+			return quiet || caught ? -ENOTSUP : -ESRCH;
+		return queues && !only_look ? kernel_send(p->pid, r) : -ENOTSUP;
+	}
+	if (only_look)
+		return queues && is_full(p->port, load_relaxed_u64(&p->port->tail), l->guarded32) ? -EAGAIN
+		                                                                                  : 0;
+	return queues ? enqueue(p, m, !quiet || asleep) : merge(p->port, r);
+}
+
+int phi_signal_push(struct signal_peer *p, const struct signal_message *m, bool only_look)
+{
+	struct phi_hold h;
+	phi_signal_enter();
+	phi_enter(&h);
+	int r = phi_lock_take(&h, &p->port->send, PATIENCE_NS);
+	if (r == 0 || r == -EOWNERDEAD) {
+		r = push_locked(p, m, only_look);
+		phi_lock_drop(&h, &p->port->send);
+	} else {
+		r = -ENOTSUP; // this thread itself, interrupted, or somebody who is stopped, has it
+	}
+	phi_leave(&h);
+	phi_signal_leave();
+	return r == 1 ? ring(p, &m->record) : r; // who dies before that is the one to be rung for
+}
+
+// ---- the calls ----
+
+static enum phi_peer_effort effort_for(int signo)
+{
+	// Opening allocates memory: not from a handler that may have interrupted just that.
+	if (phi_signal_self.handling != 0)
+		return PHI_PEER_KNOWN;
+	return signo < SIGNAL_STANDARD ? PHI_PEER_TRY : PHI_PEER_LOOK;
+}
+
+int phi_signal_send(pid_t pid, int signo, int code, union sigval value)
+{
+	const struct phi_self *me = phi_self();
+	struct signal_message m = {
+		.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
+		           .pid = me->pid,
+		           .uid = 0,
+		           .code = code,
+		           .signo = (uint16_t)signo}};
+	bool possible = pid > 0 && signo > 0 && signo < SIGNAL_NUMBERS && phi_signal_self.busy == 0;
+	struct signal_peer *p = possible ? phi_peer_get(pid, effort_for(signo)) : NULL;
+	int r = -ENOTSUP;
+	m.record.uid = (uint32_t)phi_sender_uid();
+	if (p != NULL) {
+		r = phi_signal_push(p, &m, false);
+		phi_peer_put(p);
+	}
+	if (r != -ENOTSUP)
+		return r;
+	if (signo < 0 || signo >= SIGNAL_NUMBERS)
+		return -EINVAL;
+	return kernel_send(pid, &m.record);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+//
+// Waiting for signals that are blocked. Whoever waits says so in the port: these are `quiet`, senders put them into the queue
+// and ring no bell. A running taker looks there by itself, spins a little, and then sleeps in the kernel, so that it also
+// gets what only the kernel has; before, under the port's lock, it says that it is `asleep`, and then a sender rings.
+//
+// Interleavings that lose without one part of it:
+//
+// * the taker looks, finds nothing; a sender commits, sees nobody asleep; the taker sleeps: so the taker looks once
+//   more under the lock, where it says that it is asleep;
+// * a thread takes what is in the queue at full speed while the kernel has a signal of a lower number: so every so often the
+//   kernel is asked first;
+// * five signals went by the kernel before the taker said that it looks here, a sixth after: so whoever says it asks the
+//   kernel for what it has before the queue is read.
+#include "signal/port.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define KERNEL_FIRST_EVERY 64
+#define YOUNG_NS 100000000
+
+struct taking {
+	uint64_t signals;
+	struct signal_own *own;
+	bool counted; // among the sleepers
+};
+
+// ---- under the inbox lock ----
+
+static void become_quiet(struct signal_own *own, uint64_t signals)
+{
+	uint64_t more = signals & ~own->quiet;
+	if (more == 0)
+		return;
+	own->quiet |= more;
+	phi_own_publish(own);
+	own->young_until_ns = phi_now_ns() + YOUNG_NS;
+	phi_inbox_adopt(more & SIGNAL_QUEUED_MASK & ~own->kernels);
+}
+
+static void count_sleeper(struct signal_own *own, uint64_t signals, bool in)
+{
+	for (uint64_t rest = signals; rest != 0; rest &= rest - 1) {
+		int signo = __builtin_ctzll(rest) + 1;
+		own->sleepers[signo] += in ? 1 : (uint32_t)-1;
+		if (own->sleepers[signo] != 0)
+			own->asleep |= SIGNAL_BIT(signo);
+		else
+			own->asleep &= ~SIGNAL_BIT(signo);
+	}
+}
+
+static int take_here(const struct taking *t, siginfo_t *info)
+{
+	static uint32_t turns;
+	if (++turns % KERNEL_FIRST_EVERY == 0)
+		phi_inbox_adopt(t->signals & ~t->own->kernels);
+	phi_inbox_drain();
+	int signo = phi_inbox_lowest(t->signals);
+	if (signo != 0)
+		phi_inbox_pop(signo, info);
+	return signo;
+}
+
+// ---- asleep in the kernel ----
+
+static void show(const struct taking *t, bool waiting)
+{
+	struct signal_thread *shown = phi_own_thread();
+	if (shown == NULL)
+		return;
+	store_relaxed_u64(&shown->set, t->signals);
+	if (waiting)
+		shown->since_ns = phi_now_coarse_ns();
+	store_relaxed_u32(&shown->waiting, waiting);
+}
+
+static void wake_up(void *arg)
+{
+	struct taking *t = arg;
+	phi_inbox_lock();
+	if (t->counted) {
+		t->counted = false;
+		count_sleeper(t->own, t->signals, false);
+		phi_own_publish(t->own);
+	}
+	phi_inbox_unlock();
+	show(t, false);
+}
+
+// With what is left of the time: the signal, -EAGAIN, -EINTR.
+static int kernel_take(uint64_t signals, siginfo_t *info, const struct timespec *left)
+{
+	int type;
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	long r = syscall(SYS_rt_sigtimedwait, &signals, info, left, sizeof signals);
+	int e = errno;
+	pthread_setcanceltype(type, NULL);
+	return r < 0 ? -e : (int)r;
+}
+
+// Under the lock, which is let go: false if there is something to take after all.
+static bool fall_asleep(struct taking *t)
+{
+	count_sleeper(t->own, t->signals, true);
+	t->counted = true;
+	bool asleep = phi_own_asleep(t->own);
+	if (!asleep) {
+		count_sleeper(t->own, t->signals, false);
+		t->counted = false;
+	}
+	phi_inbox_unlock();
+	return asleep;
+}
+
+// What the kernel gave: the lowest number of that and what is here.
+static int choose(struct taking *t, const siginfo_t *got, siginfo_t *info)
+{
+	phi_inbox_lock();
+	if (phi_bell_is(got)) {
+		phi_own_heard(t->own, got->si_signo);
+	} else if (!phi_inbox_accept(got)) {
+		phi_inbox_unlock();
+		*info = *got;
+		return got->si_signo;
+	}
+	int signo = take_here(t, info);
+	phi_inbox_unlock();
+	return signo;
+}
+
+static int sleep_in_kernel(struct taking *t, siginfo_t *info, const struct timespec *left)
+{
+	siginfo_t got;
+	volatile int r = 0; // lives across the jump that a cleanup frame may be
+	memset(&got, 0, sizeof got);
+	show(t, true);
+	pthread_cleanup_push(wake_up, t);
+	r = kernel_take(t->signals, &got, left);
+	pthread_cleanup_pop(1);
+	return r > 0 ? choose(t, &got, info) : r;
+}
+
+// ---- the call ----
+
+static bool time_left(int64_t until_ns, struct timespec *left)
+{
+	int64_t ns = until_ns - phi_now_ns();
+	if (ns < 0)
+		ns = 0;
+	*left = (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+	return ns > 0;
+}
+
+static int64_t deadline_of(const struct timespec *timeout)
+{
+	int64_t now = phi_now_ns();
+	int64_t most = (INT64_MAX - now) / 1000000000 - 1;
+	int64_t s = timeout->tv_sec < most ? timeout->tv_sec : most;
+	return now + s * 1000000000 + timeout->tv_nsec;
+}
+
+static bool is_time(const struct timespec *t)
+{
+	return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000;
+}
+
+// Nothing was here: wait. 0: look again.
+static int wait_for(struct taking *t, uint64_t seen, siginfo_t *info, const struct timespec *left)
+{
+	struct signal_port *port = t->own->port;
+	if (left == NULL || left->tv_sec != 0 || left->tv_nsec != 0)
+		if (phi_spin_while(&t->own->spin, &port->events, seen, &port->sender_cpu, NULL))
+			return 0;
+	phi_inbox_lock();
+	int signo = take_here(t, info);
+	if (signo != 0) {
+		phi_inbox_unlock();
+		return signo;
+	}
+	return fall_asleep(t) ? sleep_in_kernel(t, info, left) : 0;
+}
+
+static int take(struct taking *t, siginfo_t *info, const struct timespec *timeout)
+{
+	bool valid = timeout == NULL || is_time(timeout);
+	int64_t until = timeout != NULL && valid ? deadline_of(timeout) : 0;
+	struct timespec left;
+	for (;;) {
+		uint64_t seen = load_acquire_u64(&t->own->port->events); // SIGNAL_TAIL
+		phi_inbox_lock();
+		become_quiet(t->own, t->signals);
+		int r = take_here(t, info);
+		phi_inbox_unlock();
+		if (r != 0)
+			return r;
+		if (!valid)
+			return -EINVAL;
+		if (timeout != NULL)
+			time_left(until, &left);
+		r = wait_for(t, seen, info, timeout != NULL ? &left : NULL);
+		if (r != 0)
+			return r;
+	}
+}
+
+// Without a port all of it is the kernel's.
+static int take_from_kernel(uint64_t signals, siginfo_t *info, const struct timespec *timeout)
+{
+	phi_inbox_lock();
+	int signo = phi_inbox_lowest(signals);
+	if (signo != 0)
+		phi_inbox_pop(signo, info);
+	phi_inbox_unlock();
+	return signo != 0 ? signo : kernel_take(signals, info, timeout);
+}
+
+int phi_signal_take(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	struct taking t = {.signals = phi_mask_of(set)};
+	t.signals &= ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
+	memset(info, 0, sizeof *info);
+	pthread_testcancel();
+	t.own = phi_signal_self.handling == 0 ? phi_own_make() : phi_own();
+	int r = t.own != NULL && phi_signal_self.busy == 0 ? take(&t, info, timeout)
+	                                                   : take_from_kernel(t.signals, info, timeout);
+	if (r > 0 && info->si_code == SI_TKILL) // as the C library tells it
+		info->si_code = SI_USER;
+	return r;
+}
