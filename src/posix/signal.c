@@ -6,10 +6,13 @@
 
 #include "posix/process.h"
 #include "posix/syscall.h"
+#include "signal/info.h"
+#include "signal/named.h"
 #include "signal/port.h"
 #include "signal/safepoint.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 _Static_assert(SIGNAL_SAFEPOINT == PH_SA_SAFEPOINT && SIGNAL_QUEUE == PH_SA_QUEUE, "flags");
 _Static_assert(SIGNAL_RING_MAX == PH_SIGQUEUE_DEPTH_MAX, "depth");
@@ -328,4 +331,110 @@ int ph_sigqueue_depth(int depth)
 const void *ph_siginfo_payload(const siginfo_t *info, size_t *bytes)
 {
 	return phi_payload_of(info, bytes);
+}
+
+// ---- named ports ----
+
+int ph_sigport_join(const char *name, const sigset_t *set, mode_t mode)
+{
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	int r = phi_named_join(name, phi_mask_of(set), mode);
+	pthread_setcancelstate(state, NULL);
+	return result(r);
+}
+
+int ph_sigport_leave(const char *name)
+{
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	int r = phi_named_leave(name);
+	pthread_setcancelstate(state, NULL);
+	return result(r);
+}
+
+int ph_sigport_send(const char *name, int sig, const union sigval value, const void *payload,
+                    size_t bytes)
+{
+	if (!is_signal(sig) || bytes > PH_SIGPORT_PAYLOAD_MAX || (bytes > 0 && sig < SIGNAL_STANDARD))
+		return result(-EINVAL);
+	struct signal_message m = {
+		.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
+	               .pid = phi_self()->pid,
+	               .uid = (uint32_t)phi_sender_uid(),
+	               .code = SI_QUEUE,
+	               .signo = (uint16_t)sig,
+	               .payload_bytes = (uint16_t)bytes},
+		.payload = payload};
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	int r = phi_named_send(name, &m);
+	pthread_setcancelstate(state, NULL);
+	return result(r);
+}
+
+static void add_member(void *arg, pid_t pid, bool alive, uint64_t set)
+{
+	struct ph_sigport_info *info = arg;
+	if (info->members < PH_SIGPORT_MEMBERS_MAX)
+		info->member[info->members++] = (struct ph_sigport_member){pid, alive, set};
+}
+
+int ph_sigport_info(const char *name, struct ph_sigport_info *info)
+{
+	struct ph_sigport_info got = {0};
+	int r = phi_named_look(name, add_member, &got, &got.sent);
+	if (r == 0)
+		*info = got;
+	return result(r);
+}
+
+// ---- observation ----
+
+static void show_threads(const struct signal_port *port, struct ph_signal_info *info)
+{
+	for (int i = 0; i < SIGNAL_THREADS; i++) {
+		const struct signal_thread *s = &port->thread[i];
+		if (s->tid == 0)
+			continue;
+		info->thread[info->threads++] = (struct ph_signal_thread){
+			.tid = (int)s->tid,
+			.waiting = s->waiting != 0,
+			.handling = (int)s->handling,
+			.blocked = s->blocked,
+			.set = s->set,
+			.since_ns = s->since_ns,
+		};
+	}
+}
+
+int ph_signal_info(pid_t pid, struct ph_signal_info *info)
+{
+	struct signal_look look;
+	int r = phi_signal_look(pid, &look);
+	if (r < 0)
+		return result(r);
+	const struct signal_port *port = &look.port;
+	memset(info, 0, sizeof *info);
+	info->pid = pid;
+	info->uid = look.uid;
+	info->depth = (int)port->send.guarded32;
+	info->queued = (int)(port->tail - port->taken);
+	info->pending = look.pending | port->pending | port->standard;
+	info->ignored = look.ignored;
+	info->caught = look.caught;
+	info->taken_here = port->send.guarded64;
+	info->sent = port->sent;
+	info->refused = port->refused;
+	info->last_pid = port->last_pid;
+	info->last_uid = port->last_uid;
+	info->last_signo = (int)port->last_signo;
+	info->last_ns = port->last_ns;
+	for (int s = 1; s < SIGNAL_NUMBERS; s++) {
+		info->action[s].mask = port->action[s].mask;
+		info->action[s].flags = port->action[s].flags;
+		info->action[s].kind = port->action[s].kind;
+	}
+	show_threads(port, info);
+	return 0;
 }

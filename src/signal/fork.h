@@ -13,6 +13,10 @@ void phi_signal_after_fork_child(void);
 void phi_peers_hold(void);
 void phi_peers_let_go(bool child);
 
+void phi_named_hold(void);
+void phi_named_let_go(bool child);
+void phi_named_exit(void);
+
 // Into the private copies of what the port should say.
 void phi_disposition_show(struct signal_own *own, int signo);
 

@@ -250,7 +250,8 @@ static struct signal_own *make(void)
 	}
 	own->port = (struct signal_port *)(own->region.base + PHI_REGION_BODY);
 	own->self = (struct signal_peer){
-		.region = own->region, .port = own->port, .pid = own->pid, .pidfd = -1, .own = true};
+		.region = own->region, .port = own->port, .id = own->region.header.id[0],
+		.pid = own->pid, .pidfd = -1, .own = true};
 	vouch(own);
 	return own;
 }
@@ -380,6 +381,7 @@ static void forget(struct signal_own *own)
 
 void phi_signal_before_fork(void)
 {
+	phi_named_hold();
 	pthread_mutex_lock(&making);
 	phi_peers_hold();
 	phi_inbox_hold();
@@ -390,6 +392,7 @@ void phi_signal_after_fork(void)
 	phi_inbox_let_go(false);
 	phi_peers_let_go(false);
 	pthread_mutex_unlock(&making);
+	phi_named_let_go(false);
 }
 
 void phi_signal_after_fork_child(void)
@@ -403,6 +406,7 @@ void phi_signal_after_fork_child(void)
 	}
 	phi_signal_self = (struct signal_self){.handling = phi_signal_self.handling};
 	pthread_mutex_unlock(&making);
+	phi_named_let_go(true);
 }
 
 // By the kernel's word: the child of a vfork has the parent's memory.
@@ -417,6 +421,7 @@ void phi_signal_exit(void)
 	char name[32];
 	if (!is_mine(own) || !phi_region_has_fd(&own->region, own->region.fd))
 		return;
+	phi_named_exit();
 	int dir = phi_namespace_open();
 	snprintf(name, sizeof name, SIGNAL_PREFIX "%d", own->pid);
 	if (dir >= 0 && phi_file_is_named(own->region.fd, dir, name))
