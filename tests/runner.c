@@ -59,6 +59,15 @@ static void scan_fds(bool open_fds[FDS_MAX])
 	closedir(dir);
 }
 
+// A process's port for signals stays as long as the process.
+static bool is_own_port(const char *path)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "/sig.%d", (int)getpid());
+	const char *base = strrchr(path, '/');
+	return base && !strcmp(base, name);
+}
+
 static int leaked_fds(const bool before[FDS_MAX])
 {
 	bool after[FDS_MAX];
@@ -69,7 +78,7 @@ static int leaked_fds(const bool before[FDS_MAX])
 			continue;
 		char link[64], target[PATH_MAX] = "";
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		if (readlink(link, target, sizeof(target) - 1) < 0)
+		if (readlink(link, target, sizeof(target) - 1) < 0 || is_own_port(target))
 			continue;
 		fprintf(stderr, "%s: leaked descriptor %d -> %s\n", test_current, fd, target);
 		leaks++;
@@ -85,9 +94,10 @@ static int leaked_mappings(const char *dir)
 	if (!maps)
 		return 0;
 	while (fgets(line, sizeof(line), maps)) {
-		if (!strstr(line, dir))
+		line[strcspn(line, "\n")] = 0;
+		if (!strstr(line, dir) || is_own_port(line))
 			continue;
-		fprintf(stderr, "%s: leaked mapping %s", test_current, line);
+		fprintf(stderr, "%s: leaked mapping %s\n", test_current, line);
 		leaks++;
 	}
 	fclose(maps);
@@ -137,13 +147,14 @@ static double now_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-// The ring of a pipe whose last user was killed: nobody has it mapped, and the next use of the library
-// removes it.
-static bool is_left_ring(const char *dir, const char *name)
+// The ring of a pipe whose last user was killed, or a killed process's port: nobody has it mapped, and the next
+// use of the library removes it.
+static bool is_left_behind(const char *dir, const char *name)
 {
 	char path[PATH_MAX + NAME_MAX + 2];
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (strncmp(name, "pipe.", 5) != 0 && strncmp(name, "fifo.", 5) != 0)
+	if (strncmp(name, "pipe.", 5) != 0 && strncmp(name, "fifo.", 5) != 0 &&
+	    strncmp(name, "sig.", 4) != 0 && strncmp(name, "port.", 5) != 0)
 		return false;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -168,7 +179,7 @@ static int leaked_names(const struct test *test, const char *path)
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		if (is_left_ring(path, entry->d_name))
+		if (is_left_behind(path, entry->d_name))
 			continue;
 		fprintf(stderr, "%s: leaked name %s\n", test->name, entry->d_name);
 		leaks++;

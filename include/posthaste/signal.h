@@ -222,27 +222,27 @@ const void *ph_siginfo_payload(const siginfo_t *info, size_t *bytes);
 
 struct ph_signal_thread {
 	int tid;
-	int waiting;       // asleep in ph_sigwait and its relatives, for `set`
-	int handling;      // the signal whose handler runs, or 0
-	uint64_t blocked;  // bit n - 1 for signal n
+	int waiting;      // asleep in ph_sigwait and its relatives, for `set`
+	int handling;     // the signal whose handler runs, or 0
+	uint64_t blocked; // bit n - 1 for signal n
 	uint64_t set;
-	int64_t since_ns;  // CLOCK_MONOTONIC, when it fell asleep
+	int64_t since_ns; // CLOCK_MONOTONIC, when it fell asleep
 };
 
 struct ph_signal_info {
 	int pid;
-	uid_t uid;               // the port's owner
-	int depth;               // of the queue
-	int queued;              // signals in it
-	uint64_t pending;        // SigPnd and ShdPnd together: bit n - 1 for signal n
-	uint64_t ignored;        // SigIgn
-	uint64_t caught;         // SigCgt
-	uint64_t taken_here;     // waited for by ph_sigwait and its relatives
-	uint64_t sent;           // through the port, since it was made
-	uint64_t refused;        // because the queue was full
+	uid_t uid;                // the port's owner
+	int depth;                // of the queue
+	int queued;               // signals in it
+	uint64_t pending;         // SigPnd and ShdPnd together: bit n - 1 for signal n
+	uint64_t ignored;         // SigIgn
+	uint64_t caught;          // SigCgt
+	uint64_t taken_here;      // waited for by ph_sigwait and its relatives
+	uint64_t sent;            // through the port, since it was made
+	uint64_t refused;         // because the queue was full
 	int last_pid, last_signo; // who sent last through the port, and what; 0 = nobody yet
 	uid_t last_uid;
-	int64_t last_ns;         // CLOCK_MONOTONIC, at the resolution of the kernel's tick
+	int64_t last_ns; // CLOCK_MONOTONIC, at the resolution of the kernel's tick
 	struct ph_signal_action {
 		uint64_t mask;
 		uint32_t flags;

@@ -8,18 +8,16 @@
 #include "mq/plain.h"
 #include "mq/queue.h"
 #include "posix/poll.h"
+#include "posix/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 
-static int64_t result(int64_t r)
+static inline int64_t result(int64_t r)
 {
-	if (r >= 0)
-		return r;
-	errno = (int)-r;
-	return -1;
+	return phi_result(r);
 }
 
 static inline struct mq_queue *find(mqd_t mqdes)
@@ -122,11 +120,13 @@ int ph_mq_clocksend(mqd_t mqdes, const char *msg, size_t len, unsigned prio, clo
 	if (r < 0)
 		return (int)result(r);
 	if (phi_mq_send_plain(q, msg, len, prio) && !phi_mq_is_damaged(q))
-		return 0;
+		return (int)result(0);
 	struct mq_op op;
-	begin(&op, q, clock, abstime);
-	r = phi_mq_send(&op, msg, len, prio);
-	return (int)result(phi_mq_end(&op, r));
+	do {
+		begin(&op, q, clock, abstime);
+		r = phi_mq_end(&op, phi_mq_send(&op, msg, len, prio));
+	} while (phi_safepoint_ask(r));
+	return (int)result(r);
 }
 
 int ph_mq_timedsend(mqd_t mqdes, const char *msg, size_t len, unsigned prio,
@@ -163,10 +163,14 @@ ssize_t ph_mq_clockreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio, c
 		return (ssize_t)result(r);
 	int64_t len_plain = phi_mq_receive_plain(q, msg, prio);
 	if (len_plain >= 0 && !phi_mq_is_damaged(q))
-		return (ssize_t)len_plain;
+		return (ssize_t)result(len_plain);
 	struct mq_op op;
-	begin(&op, q, clock, abstime);
-	return (ssize_t)result(end_receive(&op, phi_mq_receive(&op, msg, prio)));
+	int64_t got;
+	do {
+		begin(&op, q, clock, abstime);
+		got = end_receive(&op, phi_mq_receive(&op, msg, prio));
+	} while (phi_safepoint_ask(got));
+	return (ssize_t)result(got);
 }
 
 ssize_t ph_mq_timedreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio,
@@ -290,9 +294,11 @@ int ph_mq_clockcommit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned
 	if (r < 0)
 		return (int)result(r);
 	struct mq_op op;
-	begin(&op, q, clock, abstime);
-	r = phi_mq_commit(&op, loan, len, prio);
-	return (int)result(phi_mq_end(&op, r));
+	do {
+		begin(&op, q, clock, abstime);
+		r = phi_mq_end(&op, phi_mq_commit(&op, loan, len, prio));
+	} while (phi_safepoint_ask(r));
+	return (int)result(r);
 }
 
 int ph_mq_commit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned prio)
@@ -308,9 +314,12 @@ int ph_mq_clockborrow(mqd_t mqdes, struct ph_mq_loan *loan, clockid_t clock,
 	if (q == NULL || !q->can_receive)
 		return (int)result(-EBADF);
 	struct mq_op op;
-	begin(&op, q, clock, abstime);
-	int r = phi_mq_borrow(&op, loan);
-	return (int)result(phi_mq_end(&op, r));
+	int r;
+	do {
+		begin(&op, q, clock, abstime);
+		r = phi_mq_end(&op, phi_mq_borrow(&op, loan));
+	} while (phi_safepoint_ask(r));
+	return (int)result(r);
 }
 
 int ph_mq_borrow(mqd_t mqdes, struct ph_mq_loan *loan)

@@ -94,7 +94,7 @@ int ph_open(const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 		va_end(args);
 	}
-	return opened(open(path, flags, mode), path, flags);
+	return opened(PHI_SAFELY_LIBC(open(path, flags, mode)), path, flags);
 }
 
 int ph_openat(int dirfd, const char *path, int flags, ...)
@@ -106,7 +106,7 @@ int ph_openat(int dirfd, const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 		va_end(args);
 	}
-	return opened(openat(dirfd, path, flags, mode), path, flags);
+	return opened(PHI_SAFELY_LIBC(openat(dirfd, path, flags, mode)), path, flags);
 }
 
 // ---- reading and writing ----
@@ -123,19 +123,19 @@ ssize_t ph_readv(int fd, const struct iovec *iov, int count)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->readable)
-		return readv(fd, iov, count);
+		return PHI_SAFELY_LIBC(readv(fd, iov, count));
 	pthread_testcancel();
-	return phi_result(phi_pipe_read(e, iov, count));
+	return phi_result(PHI_SAFELY(phi_pipe_read(e, iov, count)));
 }
 
 ssize_t ph_read(int fd, void *buf, size_t bytes)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->readable || is_kernels(e->p))
-		return read(fd, buf, bytes);
+		return PHI_SAFELY_LIBC(read(fd, buf, bytes));
 	pthread_testcancel();
 	struct iovec iov = {buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
-	return phi_result(phi_pipe_read(e, &iov, 1));
+	return phi_result(PHI_SAFELY(phi_pipe_read(e, &iov, 1)));
 }
 
 static ssize_t do_write(int fd, const struct iovec *iov, int count, bool nosigpipe)
@@ -148,7 +148,7 @@ static ssize_t do_write(int fd, const struct iovec *iov, int count, bool nosigpi
 	}
 	pthread_testcancel();
 	bool quiet = nosigpipe || load_relaxed_u32(&e->nosigpipe) != 0;
-	return phi_result(phi_pipe_write(e, iov, count, quiet));
+	return phi_result(PHI_SAFELY(phi_pipe_write(e, iov, count, quiet)));
 }
 
 ssize_t ph_writev(int fd, const struct iovec *iov, int count)
@@ -160,7 +160,7 @@ ssize_t ph_write(int fd, const void *buf, size_t bytes)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || (is_kernels(e->p) && load_relaxed_u32(&e->nosigpipe) == 0))
-		return write(fd, buf, bytes);
+		return PHI_SAFELY_LIBC(write(fd, buf, bytes));
 	struct iovec iov = {(void *)buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
 	return do_write(fd, &iov, 1, false);
 }
@@ -319,7 +319,7 @@ ssize_t ph_pipe_reserve(int fd, size_t bytes, struct iovec iov[2], int *count)
 	if (e == NULL || !e->writable)
 		return phi_result(-EBADF);
 	pthread_testcancel();
-	return phi_result(phi_pipe_reserve(e, bytes, iov, count));
+	return phi_result(PHI_SAFELY(phi_pipe_reserve(e, bytes, iov, count)));
 }
 
 ssize_t ph_pipe_commit(int fd, size_t bytes)
@@ -336,7 +336,7 @@ ssize_t ph_pipe_peek(int fd, struct iovec iov[2], int *count)
 	if (e == NULL || !e->readable)
 		return phi_result(-EBADF);
 	pthread_testcancel();
-	return phi_result(phi_pipe_peek(e, iov, count));
+	return phi_result(PHI_SAFELY(phi_pipe_peek(e, iov, count)));
 }
 
 int ph_pipe_consume(int fd, size_t bytes)

@@ -11,6 +11,7 @@
 
 #include "core/handle.h"
 #include "posix/syscall.h"
+#include "signal/port.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -80,7 +81,9 @@ int phi_polls_expected(int fd)
 
 static int enter(long number, long a, long b, long c, long d, long e, long f)
 {
-	return (int)phi_enter_kernel(number, a, b, c, d, e, f);
+	int r = (int)phi_enter_kernel(number, a, b, c, d, e, f);
+	phi_safepoint_ask(0); // SA_RESTART does not restart these
+	return r;
 }
 
 static void announce_poll(const struct pollfd *fds, nfds_t n)
@@ -91,9 +94,17 @@ static void announce_poll(const struct pollfd *fds, nfds_t n)
 			announce(fds[i].fd);
 }
 
+// The kernel unblocks signals for the time of the call.
+static void unblocking(const sigset_t *mask)
+{
+	if (mask != NULL)
+		phi_signal_unblocking(~phi_mask_of(mask));
+}
+
 PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
 	announce_poll(fds, n);
+	unblocking(mask);
 	struct timespec left; // the kernel writes the rest back
 	if (timeout != NULL)
 		left = *timeout;
@@ -132,6 +143,7 @@ PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct 
                    const sigset_t *mask)
 {
 	struct timespec left;
+	unblocking(mask);
 	if (timeout != NULL)
 		left = *timeout;
 	return do_select(n, in, out, except, timeout == NULL ? NULL : &left, mask);

@@ -20,7 +20,7 @@ static inline struct sem_word *word_of(sem_t *sem)
 
 static inline int result(int r)
 {
-	return __builtin_expect(r == 0, 1) ? 0 : (int)phi_result(r);
+	return (int)phi_result(r);
 }
 
 // One that is not plain has holders, or is none of ours: *s is NULL then, and the result says why.
@@ -119,7 +119,8 @@ static __attribute__((noinline)) int wait_not_plainly(struct sem_word *w, clocki
                                                       const struct timespec *abstime)
 {
 	const struct sem_wait wait = {clock, abstime, 1};
-	return result(phi_sem_is_plain(w) ? phi_sem_wait_slow(w, &wait) : take_held(w, &wait));
+	return result(
+		PHI_SAFELY(phi_sem_is_plain(w) ? phi_sem_wait_slow(w, &wait) : take_held(w, &wait)));
 }
 
 // The plain case, a cancellation point all the same.
@@ -131,12 +132,13 @@ static inline bool wait_plainly(struct sem_word *w)
 
 int ph_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *abstime)
 {
-	return wait_plainly(word_of(sem)) ? 0 : wait_not_plainly(word_of(sem), clock, abstime);
+	return wait_plainly(word_of(sem)) ? result(0) : wait_not_plainly(word_of(sem), clock, abstime);
 }
 
 int ph_sem_wait(sem_t *sem)
 {
-	return wait_plainly(word_of(sem)) ? 0 : wait_not_plainly(word_of(sem), CLOCK_REALTIME, NULL);
+	return wait_plainly(word_of(sem)) ? result(0)
+	                                  : wait_not_plainly(word_of(sem), CLOCK_REALTIME, NULL);
 }
 
 int ph_sem_timedwait(sem_t *sem, const struct timespec *abstime)
@@ -162,7 +164,7 @@ int ph_sem_take(sem_t *sem, unsigned int units, clockid_t clock, const struct ti
 	int r = find_with_holders(sem, &s);
 	if (r == 0 && (units == 0 || units > PH_SEM_HOLDERS_VALUE_MAX))
 		r = -EINVAL;
-	return result(r < 0 ? r : phi_sem_take(s, &wait));
+	return result(r < 0 ? r : PHI_SAFELY(phi_sem_take(s, &wait)));
 }
 
 // ---- giving ----

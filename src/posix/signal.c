@@ -358,14 +358,13 @@ int ph_sigport_send(const char *name, int sig, const union sigval value, const v
 {
 	if (!is_signal(sig) || bytes > PH_SIGPORT_PAYLOAD_MAX || (bytes > 0 && sig < SIGNAL_STANDARD))
 		return result(-EINVAL);
-	struct signal_message m = {
-		.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
-	               .pid = phi_self()->pid,
-	               .uid = (uint32_t)phi_sender_uid(),
-	               .code = SI_QUEUE,
-	               .signo = (uint16_t)sig,
-	               .payload_bytes = (uint16_t)bytes},
-		.payload = payload};
+	struct signal_message m = {.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
+	                                      .pid = phi_self()->pid,
+	                                      .uid = (uint32_t)phi_sender_uid(),
+	                                      .code = SI_QUEUE,
+	                                      .signo = (uint16_t)sig,
+	                                      .payload_bytes = (uint16_t)bytes},
+	                           .payload = payload};
 	int state;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_named_send(name, &m);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// What the files of the facade share: results, and system calls as libc makes them.
+// What the files of the facade share: results, and system calls as libc makes them. Every call ends with its result here,
+// and so at a safe point for handlers of signals.
 #ifndef PHI_POSIX_SYSCALL_H
 #define PHI_POSIX_SYSCALL_H
 
 #include "base/descriptor.h"
+#include "signal/safepoint.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,6 +16,7 @@
 
 static inline int64_t phi_result(int64_t r)
 {
+	phi_safepoint_ask(r);
 	if (r >= 0)
 		return r;
 	errno = (int)-r;

@@ -64,7 +64,8 @@ static struct sigaction kernel_action(const struct sigaction *act)
 		return k;
 	k.sa_sigaction = phi_signal_stub;
 	k.sa_flags |= SA_SIGINFO;
-	if (act->sa_flags & SIGNAL_SAFEPOINT) { // the handler's own mask and flags come at the safe point
+	if (act->sa_flags &
+	    SIGNAL_SAFEPOINT) { // the handler's own mask and flags come at the safe point
 		k.sa_flags &= ~(SA_RESTART | (int)SA_RESETHAND | SA_NODEFER);
 		sigemptyset(&k.sa_mask);
 	}
@@ -124,7 +125,8 @@ static void show(struct signal_own *own, int signo, enum signal_kind before)
 		phi_inbox_discard(signo);
 	}
 	if (d->kind != SIGNAL_HANDLER)
-		phi_own_heard(own, signo); // the kernel has dropped the bell, or it means something else by now
+		phi_own_heard(own,
+		              signo); // the kernel has dropped the bell, or it means something else by now
 }
 
 void phi_disposition_reset(int signo)

@@ -55,7 +55,8 @@ void phi_bell_self(int signo)
 		.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid};
 	siginfo_t info;
 	phi_bell_make(&info, &rec);
-	if (to_this_thread(signo, &info) != 0) // the kernel's queue is full: without siginfo it always takes one
+	if (to_this_thread(signo, &info) !=
+	    0) // the kernel's queue is full: without siginfo it always takes one
 		syscall(SYS_tgkill, phi_self()->pid, phi_self()->tid, signo);
 }
 

@@ -133,8 +133,8 @@ static uint32_t gather(int signo, const siginfo_t *info)
 		phi_own_heard(own, signo);
 	phi_inbox_drain();
 	bool child = signo == SIGCHLD && own != NULL && (own->queueing & SIGNAL_BIT(SIGCHLD));
-	bool ended = info->si_code == CLD_EXITED || info->si_code == CLD_KILLED ||
-	             info->si_code == CLD_DUMPED;
+	bool ended =
+		info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
 	if (!bell && !(blank && phi_inbox_count(signo) > 0) && !(child && ended))
 		phi_inbox_accept(info);
 	if (child)

@@ -71,8 +71,8 @@ int phi_inbox_lowest(uint64_t set)
 
 static void *get_memory(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+	               -1, 0);
 	return p == MAP_FAILED ? NULL : p;
 }
 
@@ -279,8 +279,7 @@ bool phi_inbox_accept(const siginfo_t *info)
 {
 	struct signal_own *own = phi_own();
 	int signo = info->si_signo;
-	bool merges =
-		signo < SIGNAL_STANDARD && (own == NULL || !(own->queueing & SIGNAL_BIT(signo)));
+	bool merges = signo < SIGNAL_STANDARD && (own == NULL || !(own->queueing & SIGNAL_BIT(signo)));
 	if (merges && lists[signo].count > 0)
 		return true;
 	uint32_t n = new_node();
@@ -299,7 +298,8 @@ void phi_inbox_adopt(uint64_t signals)
 	const struct timespec none = {0, 0};
 	siginfo_t info;
 	memset(&info, 0, sizeof info);
-	while (signals != 0 && syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) > 0) {
+	while (signals != 0 &&
+	       syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) > 0) {
 		if (phi_bell_is(&info)) {
 			if (own != NULL)
 				phi_own_heard(own, info.si_signo);

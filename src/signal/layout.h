@@ -78,17 +78,17 @@ struct signal_port {
 
 	// The queue: records [taken, tail) are pending, those before `drained` (private) already in the owner's hands.
 	// A store to `tail` or a bit of `standard` is the commit of a send.
-	uint64_t tail;     // L to write, A to read
-	uint64_t standard; // A: pending standard signals; set under L, cleared by the owner
+	uint64_t tail;       // L to write, A to read
+	uint64_t standard;   // A: pending standard signals; set under L, cleared by the owner
 	uint32_t sender_cpu; // L, D: where the last sender ran, plus 1
 	uint32_t reserved;
 	int64_t last_bell_ns; // L: CLOCK_MONOTONIC
 	uint64_t events;      // L to write, A to read: grows with each commit
 	uint8_t pad0[24];
 
-	uint64_t taken; // O, A: how many queued signals have been delivered or discarded
+	uint64_t taken;   // O, A: how many queued signals have been delivered or discarded
 	uint64_t pending; // O, D: what the owner has in its hands
-	uint32_t closed; // O: the owner is about to become another program
+	uint32_t closed;  // O: the owner is about to become another program
 	uint8_t pad1[44];
 
 	uint64_t sent;    // L, D
@@ -127,7 +127,8 @@ _Static_assert(offsetof(struct signal_port, thread) == 2944, "threads offset");
 #define SIGNAL_RING_AT (2 * SIGNAL_PAGE)
 #define SIGNAL_MARK_AT (SIGNAL_RING_AT - 16)
 #define SIGNAL_RING_MAX 1048576
-#define SIGNAL_PAYLOAD_AT (SIGNAL_RING_AT + (uint64_t)SIGNAL_RING_MAX * sizeof(struct signal_record))
+#define SIGNAL_PAYLOAD_AT \
+	(SIGNAL_RING_AT + (uint64_t)SIGNAL_RING_MAX * sizeof(struct signal_record))
 #define SIGNAL_FILE_BYTES \
 	(SIGNAL_PAYLOAD_AT + (uint64_t)SIGNAL_RING_MAX * sizeof(struct signal_payload))
 

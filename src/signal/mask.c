@@ -57,8 +57,8 @@ static bool concerns(const struct signal_own *own, uint64_t signals)
 {
 	if (phi_inbox_pending() & signals)
 		return true;
-	return own != NULL && ((own->quiet & signals) != 0 ||
-	                       load_relaxed_u64(&own->port->tail) != own->drained);
+	return own != NULL &&
+	       ((own->quiet & signals) != 0 || load_relaxed_u64(&own->port->tail) != own->drained);
 }
 
 void phi_signal_unblocking(uint64_t signals)

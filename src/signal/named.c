@@ -295,7 +295,10 @@ static int to_member(struct signal_named *t, int i, const struct signal_message 
 	phi_peer_put(p);
 	// A standard signal to a handler is the kernel's, and its receiver is known to listen.
 	if (r == -ENOTSUP && m->record.signo < SIGNAL_STANDARD)
-		r = only_look ? 0 : phi_signal_send(pid, m->record.signo, SI_QUEUE, (union sigval){.sival_ptr = (void *)(uintptr_t)m->record.value});
+		r = only_look
+		        ? 0
+		        : phi_signal_send(pid, m->record.signo, SI_QUEUE,
+		                          (union sigval){.sival_ptr = (void *)(uintptr_t)m->record.value});
 	return r == -ENOTSUP ? -EAGAIN : r;
 }
 

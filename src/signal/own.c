@@ -87,7 +87,8 @@ static bool lock_port(struct signal_own *own, struct phi_hold *h)
 {
 	phi_enter(h);
 	int r = phi_lock_take(h, &own->port->send, PATIENCE_NS);
-	if (r == 0 || r == -EOWNERDEAD) // a dead sender leaves nothing half done: its commit is one store
+	if (r == 0 ||
+	    r == -EOWNERDEAD) // a dead sender leaves nothing half done: its commit is one store
 		return true;
 	phi_leave(h);
 	return false;
@@ -123,7 +124,8 @@ void phi_own_heard(struct signal_own *own, int signo)
 {
 	struct phi_hold h;
 	bool locked = lock_port(own, &h);
-	store_relaxed_u32(&own->port->bell[signo].heard, load_relaxed_u32(&own->port->bell[signo].rung));
+	store_relaxed_u32(&own->port->bell[signo].heard,
+	                  load_relaxed_u32(&own->port->bell[signo].rung));
 	if (locked)
 		unlock_port(own, &h);
 }
@@ -249,9 +251,12 @@ static struct signal_own *make(void)
 		return NULL;
 	}
 	own->port = (struct signal_port *)(own->region.base + PHI_REGION_BODY);
-	own->self = (struct signal_peer){
-		.region = own->region, .port = own->port, .id = own->region.header.id[0],
-		.pid = own->pid, .pidfd = -1, .own = true};
+	own->self = (struct signal_peer){.region = own->region,
+	                                 .port = own->port,
+	                                 .id = own->region.header.id[0],
+	                                 .pid = own->pid,
+	                                 .pidfd = -1,
+	                                 .own = true};
 	vouch(own);
 	return own;
 }

@@ -151,8 +151,7 @@ static struct signal_peer *open_peer(pid_t pid)
 
 static bool missed_lately(pid_t pid)
 {
-	return misses[pid % MISSES].pid == pid &&
-	       phi_now_coarse_ns() < misses[pid % MISSES].until_ns;
+	return misses[pid % MISSES].pid == pid && phi_now_coarse_ns() < misses[pid % MISSES].until_ns;
 }
 
 static void note_miss(pid_t pid)
@@ -218,8 +217,7 @@ struct signal_peer *phi_peer_get(pid_t pid, enum phi_peer_effort effort)
 	phi_signal_enter();
 	pthread_mutex_lock(&lock);
 	struct signal_peer *p = known(pid);
-	if (p == NULL && effort != PHI_PEER_KNOWN &&
-	    (effort == PHI_PEER_LOOK || !missed_lately(pid)))
+	if (p == NULL && effort != PHI_PEER_KNOWN && (effort == PHI_PEER_LOOK || !missed_lately(pid)))
 		p = learn(pid);
 	if (p != NULL)
 		p->users++;

@@ -24,10 +24,10 @@
 
 struct signal_self {
 	uint32_t busy; // inside this room: a stub that comes now hands its signal back to the kernel
-	uint32_t remasked; // the mask was changed by a call; a running batch puts it right again
-	uint64_t deferred; // signals that were handed back, and are blocked until `busy` ends
-	uint64_t owed;     // signals of which a batch has more, while its handler runs
-	uint32_t handling; // the signal whose handler runs
+	uint32_t remasked;   // the mask was changed by a call; a running batch puts it right again
+	uint64_t deferred;   // signals that were handed back, and are blocked until `busy` ends
+	uint64_t owed;       // signals of which a batch has more, while its handler runs
+	uint32_t handling;   // the signal whose handler runs
 	uint32_t generation; // of the process in which `shown` was claimed
 	struct signal_thread *shown;
 };
@@ -105,14 +105,15 @@ struct signal_own {
 	struct phi_mark mark;
 	struct phi_spin spin;
 	int32_t pid;
-	uint32_t depth;     // private copies: the inbox lock
-	uint32_t ring_mask; // "
-	bool payloads;      // memory for them is reserved
-	uint64_t drained;   // under the inbox lock
+	uint32_t depth;                           // private copies: the inbox lock
+	uint32_t ring_mask;                       // "
+	bool payloads;                            // memory for them is reserved
+	uint64_t drained;                         // under the inbox lock
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
 	uint64_t kernels; // in a signalfd: the kernel's business, whatever else is said of them; "
 	uint32_t sleepers[SIGNAL_NUMBERS]; // threads asleep for each; "
-	int64_t young_until_ns; // until then, what senders sent by the kernel before may have to come first
+	int64_t
+		young_until_ns; // until then, what senders sent by the kernel before may have to come first
 	struct signal_peer self; // for signals to oneself
 };
 

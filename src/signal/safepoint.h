@@ -30,13 +30,23 @@ static inline bool phi_safepoint_ask(int64_t result)
 }
 
 // The result of a call of a room, made again after such an interruption.
-#define PHI_SAFELY(call)                      \
-	({                                        \
-		__typeof__(call) result_;             \
-		do                                    \
-			result_ = (call);                 \
-		while (phi_safepoint_ask(result_));   \
-		result_;                              \
+#define PHI_SAFELY(call)                    \
+	({                                      \
+		__typeof__(call) result_;           \
+		do                                  \
+			result_ = (call);               \
+		while (phi_safepoint_ask(result_)); \
+		result_;                            \
+	})
+
+// The same for a call of the C library, which sets errno.
+#define PHI_SAFELY_LIBC(call)                                \
+	({                                                       \
+		__typeof__(call) result_;                            \
+		do                                                   \
+			result_ = (call);                                \
+		while (phi_safepoint_ask(result_ < 0 ? -errno : 0)); \
+		result_;                                             \
 	})
 
 #endif

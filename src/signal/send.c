@@ -27,7 +27,8 @@
 #endif
 
 #define PATIENCE_NS 10000000
-#define BELL_AGAIN_NS 20000000 // a bell that is not heard for so long may be lost: another library took it
+#define BELL_AGAIN_NS \
+	20000000 // a bell that is not heard for so long may be lost: another library took it
 #define UID_EVERY 256
 
 uid_t phi_sender_uid(void)
@@ -70,7 +71,8 @@ static int ring(struct signal_peer *p, const struct signal_record *r)
 		sent = syscall(SYS_pidfd_send_signal, p->pidfd, r->signo, &info, 0);
 	if (sent != 0 && (errno == ENOSYS || errno == EBADF || errno == EINVAL))
 		sent = syscall(SYS_rt_sigqueueinfo, p->pid, r->signo, &info);
-	if (sent != 0 && errno == EAGAIN) // the kernel's queue is full: without siginfo it always takes one
+	if (sent != 0 &&
+	    errno == EAGAIN) // the kernel's queue is full: without siginfo it always takes one
 		sent = syscall(SYS_kill, p->pid, r->signo);
 	return sent != 0 ? -errno : 0;
 }
@@ -132,8 +134,7 @@ static bool is_full(const struct signal_port *port, uint64_t tail, uint32_t dept
 static void write_record(struct signal_peer *p, const struct signal_message *m, uint32_t slot)
 {
 	struct signal_record *ring = (struct signal_record *)(p->region.base + SIGNAL_RING_AT);
-	struct signal_payload *payloads =
-		(struct signal_payload *)(p->region.base + SIGNAL_PAYLOAD_AT);
+	struct signal_payload *payloads = (struct signal_payload *)(p->region.base + SIGNAL_PAYLOAD_AT);
 	if (m->record.payload_bytes > 0)
 		memcpy(&payloads[slot], m->payload, m->record.payload_bytes);
 	ring[slot] = m->record;
@@ -214,12 +215,11 @@ static enum phi_peer_effort effort_for(int signo)
 int phi_signal_send(pid_t pid, int signo, int code, union sigval value)
 {
 	const struct phi_self *me = phi_self();
-	struct signal_message m = {
-		.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
-		           .pid = me->pid,
-		           .uid = 0,
-		           .code = code,
-		           .signo = (uint16_t)signo}};
+	struct signal_message m = {.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
+	                                      .pid = me->pid,
+	                                      .uid = 0,
+	                                      .code = code,
+	                                      .signo = (uint16_t)signo}};
 	bool possible = pid > 0 && signo > 0 && signo < SIGNAL_NUMBERS && phi_signal_self.busy == 0;
 	struct signal_peer *p = possible ? phi_peer_get(pid, effort_for(signo)) : NULL;
 	int r = -ENOTSUP;

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-extern __thread uint32_t phi_due;   // a futex word while its thread sleeps; 0 or 1
-extern uint32_t phi_due_ever; // some handler of the program's runs at safe points
+extern __thread uint32_t phi_due; // a futex word while its thread sleeps; 0 or 1
+extern uint32_t phi_due_ever;     // some handler of the program's runs at safe points
 
 #endif
