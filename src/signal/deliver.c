@@ -41,7 +41,8 @@ static void defer(int signo, siginfo_t *info, ucontext_t *context)
 	block_in(context, signo);
 	store_relaxed_u64(&t->deferred, t->deferred | SIGNAL_BIT(signo));
 	if (syscall(SYS_rt_tgsigqueueinfo, self->pid, self->tid, signo, info) != 0)
-		syscall(SYS_tgkill, self->pid, self->tid, signo); // its queue is full: without siginfo
+		syscall(SYS_kill, self->pid,
+		        signo); // its queue is full: a kill, without siginfo, it always takes
 }
 
 void phi_signal_undefer(void)
@@ -135,8 +136,9 @@ static uint32_t gather(int signo, const siginfo_t *info)
 	bool child = signo == SIGCHLD && own != NULL && (own->queueing & SIGNAL_BIT(SIGCHLD));
 	bool ended =
 		info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
-	if (!bell && !(blank && phi_inbox_count(signo) > 0) && !(child && ended))
-		phi_inbox_accept(info);
+	if (!bell && !(blank && phi_inbox_count(signo) > 0) && !(child && ended) &&
+	    !phi_inbox_accept(info) && phi_inbox_count(signo) > 0)
+		phi_bell_return(info); // no room: it comes again after this batch
 	if (child)
 		phi_children_gather();
 	return phi_inbox_count(signo);
@@ -175,13 +177,18 @@ static void owe(int signo, bool more)
 	store_relaxed_u64(&t->owed, more ? t->owed | bit : t->owed & ~bit);
 }
 
-static void run_batch(int signo, const siginfo_t *first, ucontext_t *context)
+static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 {
 	siginfo_t info;
 	struct sigaction a;
 	phi_inbox_lock();
 	uint32_t left = gather(signo, first);
 	bool again = false;
+	if (left == 0 && phi_inbox_is_closed()) {
+		phi_inbox_unlock();
+		call_once(signo, first, context);
+		return;
+	}
 	if (left == 0)
 		phi_disposition_reinstall(signo); // a bell in vain: SA_RESETHAND has happened for nothing
 	while (!again && next(signo, &left, &info, &a)) {

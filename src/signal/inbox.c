@@ -36,6 +36,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node *nodes;
 static struct signal_payload *payloads; // of the nodes
 static uint32_t capacity, fresh, free_list;
+static uint32_t
+	uncounted; // of the nodes in use: those of the kernel's signals, SLACK at the most beside a port
 static struct list lists[SIGNAL_NUMBERS];
 static uint64_t pending;
 
@@ -49,6 +51,11 @@ void phi_inbox_unlock(void)
 {
 	pthread_mutex_unlock(&lock);
 	phi_signal_leave();
+}
+
+bool phi_inbox_is_closed(void)
+{
+	return capacity == 0;
 }
 
 uint64_t phi_inbox_pending(void)
@@ -115,6 +122,14 @@ static void append(int signo, uint32_t n)
 	l->last = n;
 	l->count++;
 	store_relaxed_u64(&pending, pending | SIGNAL_BIT(signo));
+}
+
+static void append_uncounted(int signo, uint32_t n)
+{
+	nodes[n - 1].counted = false;
+	nodes[n - 1].payload_bytes = 0;
+	uncounted++;
+	append(signo, n);
 }
 
 // Move everything to memory of another size.
@@ -193,7 +208,7 @@ static bool queues(const struct signal_own *own, int signo)
 
 static void discount(struct signal_own *own)
 {
-	store_release_u64(&own->port->taken, own->port->taken + 1); // SIGNAL_TAKEN
+	store_release_u64(&own->port->taken, ++own->taken); // SIGNAL_TAKEN
 }
 
 // One record of the ring, read once: false if there is no room for it.
@@ -223,7 +238,8 @@ static bool take_record(struct signal_own *own, uint64_t at)
 static void drain_ring(struct signal_own *own, uint64_t tail)
 {
 	if (tail - own->drained > (uint64_t)own->ring_mask + 1) { // scribbled
-		store_release_u64(&own->port->taken, tail);           // SIGNAL_TAKEN
+		own->taken += tail - own->drained;
+		store_release_u64(&own->port->taken, own->taken); // SIGNAL_TAKEN
 		own->drained = tail;
 	}
 	while (own->drained != tail && take_record(own, own->drained))
@@ -240,9 +256,7 @@ static void drain_merged(struct signal_own *own)
 		uint32_t n = lists[signo].count > 0 ? 0 : new_node();
 		if (n != 0) {
 			fill(&nodes[n - 1], &r);
-			nodes[n - 1].counted = false;
-			nodes[n - 1].payload_bytes = 0;
-			append(signo, n);
+			append_uncounted(signo, n);
 		}
 	}
 	// What a sender wrote over a slot meanwhile has found its bit set, and merged.
@@ -282,13 +296,11 @@ bool phi_inbox_accept(const siginfo_t *info)
 	bool merges = signo < SIGNAL_STANDARD && (own == NULL || !(own->queueing & SIGNAL_BIT(signo)));
 	if (merges && lists[signo].count > 0)
 		return true;
-	uint32_t n = new_node();
+	uint32_t n = own == NULL || uncounted < SLACK ? new_node() : 0;
 	if (n == 0)
 		return false;
 	memcpy(nodes[n - 1].info, info, KERNEL_BYTES);
-	nodes[n - 1].counted = false;
-	nodes[n - 1].payload_bytes = 0;
-	append(signo, n);
+	append_uncounted(signo, n);
 	return true;
 }
 
@@ -367,6 +379,7 @@ static uint32_t unlink_first(int signo)
 	struct signal_own *own = nodes[n - 1].counted ? phi_own() : NULL;
 	if (own != NULL)
 		discount(own);
+	uncounted -= !nodes[n - 1].counted;
 	nodes[n - 1].next = free_list;
 	free_list = n;
 	return n;
@@ -395,6 +408,7 @@ void phi_inbox_let_go(bool child)
 	if (child) { // nothing is pending there
 		memset(lists, 0, sizeof lists);
 		pending = 0;
+		uncounted = 0;
 		fresh = 0;
 		free_list = 0;
 	}

@@ -242,9 +242,7 @@ static struct signal_own *make(void)
 	own->ring_mask = ring_for(own->depth) - 1;
 	phi_spin_init(&own->spin);
 	remove_leftovers(dir);
-	int r = phi_inbox_size(own->depth);
-	if (r == 0)
-		r = create(own, dir);
+	int r = create(own, dir);
 	phi_close(dir);
 	if (r < 0) {
 		free(own);
@@ -282,7 +280,10 @@ static struct signal_own *make_locked(void)
 	uint32_t generation = phi_process_generation();
 	if (own != NULL || load_relaxed_u32(&cannot) == generation)
 		return own;
-	own = phi_bell_works() ? make() : NULL;
+	phi_inbox_lock();
+	bool room = phi_inbox_size(first_depth()) == 0; // without a port, too
+	phi_inbox_unlock();
+	own = room && phi_bell_works() ? make() : NULL;
 	if (own == NULL) {
 		store_relaxed_u32(&cannot, generation);
 		return NULL;
@@ -331,7 +332,7 @@ static int set_depth(struct signal_own *own, uint32_t depth)
 	if (!lock_port(own, &h))
 		return -EBUSY;
 	phi_inbox_drain(); // an empty ring may change its size
-	bool fits = own->drained == own->port->tail && own->drained - own->port->taken <= depth;
+	bool fits = own->drained == own->port->tail && own->drained - own->taken <= depth;
 	r = fits ? phi_inbox_size(depth) : -EBUSY;
 	if (r == 0) {
 		own->depth = depth;

@@ -64,6 +64,9 @@ void phi_inbox_unlock(void);
 // Make room for `depth` queued signals: 0, -ENOMEM, -EBUSY.
 int phi_inbox_size(uint32_t depth);
 
+// There is no memory for it at all.
+bool phi_inbox_is_closed(void);
+
 // Under the lock: what has come into the port; a signal that came from the kernel (false: no room).
 void phi_inbox_drain(void);
 bool phi_inbox_accept(const siginfo_t *info);
@@ -108,7 +111,7 @@ struct signal_own {
 	uint32_t depth;                           // private copies: the inbox lock
 	uint32_t ring_mask;                       // "
 	bool payloads;                            // memory for them is reserved
-	uint64_t drained;                         // under the inbox lock
+	uint64_t drained, taken;                  // under the inbox lock
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
 	uint64_t kernels; // in a signalfd: the kernel's business, whatever else is said of them; "
 	uint32_t sleepers[SIGNAL_NUMBERS]; // threads asleep for each; "
