@@ -221,12 +221,24 @@ static int create(struct signal_own *own, int dir)
 	return r;
 }
 
+static uint32_t *mark_of(const struct signal_own *own)
+{
+	return (uint32_t *)(own->region.base + SIGNAL_MARK_AT);
+}
+
 static void vouch(struct signal_own *own)
 {
-	uint32_t *mark = (uint32_t *)(own->region.base + SIGNAL_MARK_AT);
-	if (phi_mark_map_apart(&own->mark, own->region.fd, SIGNAL_MARK_AT) == 0 &&
-	    phi_mark_enlist(&own->mark))
-		store_release_u32(mark, phi_self()->tid); // SIGNAL_MARK
+	if (own->mark.alias != NULL && phi_mark_enlist(&own->mark))
+		store_release_u32(mark_of(own), phi_self()->tid); // SIGNAL_MARK
+}
+
+// The thread that vouched has ended, and the process lives.
+static void vouch_again(struct signal_own *own)
+{
+	if (!(load_relaxed_u32(mark_of(own)) & FUTEX_OWNER_DIED) || pthread_mutex_trylock(&making) != 0)
+		return;
+	vouch(own);
+	pthread_mutex_unlock(&making);
 }
 
 static struct signal_own *make(void)
@@ -255,7 +267,8 @@ static struct signal_own *make(void)
 	                                 .pid = own->pid,
 	                                 .pidfd = -1,
 	                                 .own = true};
-	vouch(own);
+	if (phi_mark_map_apart(&own->mark, own->region.fd, SIGNAL_MARK_AT) == 0)
+		vouch(own);
 	return own;
 }
 
@@ -298,8 +311,10 @@ static struct signal_own *make_locked(void)
 struct signal_own *phi_own_make(void)
 {
 	struct signal_own *own = phi_own();
-	if (own != NULL)
+	if (own != NULL) {
+		vouch_again(own);
 		return own;
+	}
 	int saved = errno;
 	sigset_t block, before;
 	int state;
