@@ -400,8 +400,10 @@ static void forget(struct signal_own *own)
 	free(own);
 }
 
+// In the room from here on: a signal that comes before the locks are let go is put off.
 void phi_signal_before_fork(void)
 {
+	phi_signal_enter();
 	phi_named_hold();
 	pthread_mutex_lock(&making);
 	phi_peers_hold();
@@ -414,6 +416,7 @@ void phi_signal_after_fork(void)
 	phi_peers_let_go(false);
 	pthread_mutex_unlock(&making);
 	phi_named_let_go(false);
+	phi_signal_leave();
 }
 
 void phi_signal_after_fork_child(void)
@@ -425,9 +428,11 @@ void phi_signal_after_fork_child(void)
 		phi_mark_forget(&own->mark);
 		forget(own);
 	}
-	phi_signal_self = (struct signal_self){.handling = phi_signal_self.handling};
+	phi_signal_self.shown = NULL;
+	store_relaxed_u64(&phi_signal_self.owed, 0);
 	pthread_mutex_unlock(&making);
 	phi_named_let_go(true);
+	phi_signal_leave();
 }
 
 // By the kernel's word: the child of a vfork has the parent's memory.
