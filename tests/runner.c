@@ -59,13 +59,19 @@ static void scan_fds(bool open_fds[FDS_MAX])
 	closedir(dir);
 }
 
-// A process's port for signals stays as long as the process.
-static bool is_own_port(const char *path)
+// A process's port for signals stays as long as the process, and the ports of those that it has signalled stay open
+// for a while. A file that was made nameless is shown by its number for ever.
+static bool is_port(const char *path)
 {
-	char name[32];
-	snprintf(name, sizeof(name), "/sig.%d", (int)getpid());
 	const char *base = strrchr(path, '/');
-	return base && !strcmp(base, name);
+	char own[PATH_MAX];
+	struct stat st;
+	if (!base)
+		return false;
+	if (!strncmp(base, "/sig.", 5))
+		return true;
+	snprintf(own, sizeof(own), "%s/sig.%d", getenv("POSTHASTE_DIR"), (int)getpid());
+	return base[1] == '#' && stat(own, &st) == 0 && strtoull(base + 2, NULL, 10) == st.st_ino;
 }
 
 static int leaked_fds(const bool before[FDS_MAX])
@@ -78,7 +84,8 @@ static int leaked_fds(const bool before[FDS_MAX])
 			continue;
 		char link[64], target[PATH_MAX] = "";
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		if (readlink(link, target, sizeof(target) - 1) < 0 || is_own_port(target))
+		if (readlink(link, target, sizeof(target) - 1) < 0 || is_port(target) ||
+		    !strcmp(target, "anon_inode:[pidfd]"))
 			continue;
 		fprintf(stderr, "%s: leaked descriptor %d -> %s\n", test_current, fd, target);
 		leaks++;
@@ -95,7 +102,7 @@ static int leaked_mappings(const char *dir)
 		return 0;
 	while (fgets(line, sizeof(line), maps)) {
 		line[strcspn(line, "\n")] = 0;
-		if (!strstr(line, dir) || is_own_port(line))
+		if (!strstr(line, dir) || is_port(line))
 			continue;
 		fprintf(stderr, "%s: leaked mapping %s\n", test_current, line);
 		leaks++;
