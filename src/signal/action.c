@@ -75,6 +75,8 @@ static struct sigaction kernel_action(const struct sigaction *act)
 static struct signal_disposition disposition_of(const struct sigaction *act)
 {
 	struct signal_disposition d = {.user = *act, .kind = SIGNAL_HANDLER};
+	sigdelset(&d.user.sa_mask, SIGKILL); // as the kernel tells it
+	sigdelset(&d.user.sa_mask, SIGSTOP);
 	if (act->sa_handler == SIG_DFL)
 		d.kind = SIGNAL_DEFAULT;
 	else if (act->sa_handler == SIG_IGN)
