@@ -296,6 +296,8 @@ TEST(full_queue_is_eagain_and_standard_signals_get_through)
 	enum { DEPTH = 64 };
 
 	limit_queue(DEPTH);
+	note_signal(RT0);
+	note_signal(RT1);
 	block(all_signals());
 	for (int i = 0; i < DEPTH; i++)
 		send_self(RT0, i);
