@@ -163,8 +163,11 @@ int ph_sigwaitinfo(const sigset_t *set, siginfo_t *info);
 int ph_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 
 // A descriptor from which the process's blocked pending signals of the set are read, and which can be polled
-// (signalfd(2)). fd -1: a new one; else give this one another set. flags: SFD_CLOEXEC, SFD_NONBLOCK. Queued
-// signals of the set go through the kernel as long as the descriptor is open. Errors as signalfd(2).
+// (signalfd(2)). fd -1: a new one; else give this one another set. flags: SFD_CLOEXEC, SFD_NONBLOCK, PH_SFD_PORT. Queued
+// signals of the set go through the kernel from then on. With PH_SFD_PORT they stay in the port, with their depth and
+// payloads: the descriptor only says that some are there, and they are taken by ph_sigtimedwait with a timeout of
+// zero, until that says EAGAIN. Errors as signalfd(2).
+#define PH_SFD_PORT 0x10000000
 int ph_signalfd(int fd, const sigset_t *set, int flags);
 
 // ---- the queue ----

@@ -318,7 +318,7 @@ int ph_sigwait(const sigset_t *set, int *sig)
 
 int ph_signalfd(int fd, const sigset_t *set, int flags)
 {
-	return result(phi_signal_descriptor(fd, set, flags));
+	return result(phi_signal_descriptor(fd, set, flags & ~PH_SFD_PORT, flags & PH_SFD_PORT));
 }
 
 // ---- the queue ----

@@ -100,11 +100,15 @@ static void unlock_port(struct signal_own *own, struct phi_hold *h)
 	phi_leave(h);
 }
 
+// A stop discards a pending continuation, and the other way round: the kernel has them all.
+#define JOB_CONTROL \
+	(SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
+
 static void publish_locked(struct signal_own *own)
 {
 	struct phi_lock *l = &own->port->send;
-	store_relaxed_u64(&l->guarded64, own->quiet & ~own->kernels);
-	store_relaxed_u64(&l->guarded64b, own->caught & ~own->kernels);
+	store_relaxed_u64(&l->guarded64, own->quiet & ~own->kernels & ~own->belled & ~JOB_CONTROL);
+	store_relaxed_u64(&l->guarded64b, (own->caught | own->belled) & ~own->kernels);
 	store_relaxed_u64(&l->guarded64c, own->asleep);
 	store_relaxed_u64(&l->guarded64d, own->queueing);
 	store_relaxed_u32(&l->guarded32, own->depth);

@@ -114,6 +114,7 @@ struct signal_own {
 	uint64_t drained, taken;                  // under the inbox lock
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
 	uint64_t kernels; // in a signalfd: the kernel's business, whatever else is said of them; "
+	uint64_t belled;  // in a descriptor that tells of the port: always a bell; \"
 	uint32_t sleepers[SIGNAL_NUMBERS]; // threads asleep for each; "
 	int64_t
 		young_until_ns; // until then, what senders sent by the kernel before may have to come first
@@ -234,6 +235,7 @@ int phi_signal_suspend(const sigset_t *mask);
 // The signal's number, or -EAGAIN, -EINTR, -EINVAL.
 int phi_signal_take(const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
 
-int phi_signal_descriptor(int fd, const sigset_t *set, int flags);
+// signalfd; with `port` the signals stay in the port, and the descriptor only tells of them.
+int phi_signal_descriptor(int fd, const sigset_t *set, int flags, bool port);
 
 #endif
