@@ -114,14 +114,11 @@ void phi_disposition_show(struct signal_own *own, int signo)
 	shown->kind = d->kind;
 }
 
-static void show(struct signal_own *own, int signo, enum signal_kind before)
+static void show(struct signal_own *own, int signo)
 {
 	const struct signal_disposition *d = &table[signo].now;
-	uint64_t bit = SIGNAL_BIT(signo);
 	phi_disposition_show(own, signo);
 	phi_own_publish(own);
-	if (d->kind == SIGNAL_HANDLER && before != SIGNAL_HANDLER && (bit & SIGNAL_QUEUED_MASK))
-		phi_inbox_adopt(bit); // what was sent by the kernel comes first
 	if (d->kind == SIGNAL_IGNORE || (d->kind == SIGNAL_DEFAULT && ignored_by_default(signo))) {
 		phi_inbox_drain();
 		phi_inbox_discard(signo);
@@ -171,7 +168,7 @@ static int change(int signo, const struct sigaction *act)
 	if (r < 0)
 		set(signo, &before);
 	else if (own != NULL)
-		show(own, signo, before.kind);
+		show(own, signo);
 	return r;
 }
 

@@ -55,9 +55,9 @@ void phi_bell_self(int signo)
 		.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid};
 	siginfo_t info;
 	phi_bell_make(&info, &rec);
-	if (to_this_thread(signo, &info) !=
-	    0) // the kernel's queue is full: without siginfo it always takes one
-		syscall(SYS_tgkill, phi_self()->pid, phi_self()->tid, signo);
+	// Not to this thread alone: those come before all that are the process's, whatever their numbers.
+	if (syscall(SYS_rt_sigqueueinfo, rec.pid, signo, &info) != 0)
+		syscall(SYS_kill, rec.pid, signo); // the kernel's queue is full: a kill it always takes
 }
 
 bool phi_bell_return(const siginfo_t *info)

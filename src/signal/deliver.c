@@ -184,6 +184,7 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 	phi_inbox_lock();
 	uint32_t left = gather(signo, first);
 	bool again = false;
+	phi_signal_self.remasked = 0;
 	if (left == 0 && phi_inbox_is_closed()) {
 		phi_inbox_unlock();
 		call_once(signo, first, context);

@@ -9,8 +9,6 @@
 // wanted twice, and no handler is called with it.
 #include "signal/port.h"
 
-#include "base/clock.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -221,6 +219,8 @@ static bool take_record(struct signal_own *own, uint64_t at)
 		discount(own);
 		return true;
 	}
+	if ((r.flags & SIGNAL_AFTER_KERNEL) && !(own->kernels & SIGNAL_BIT(r.signo)))
+		phi_inbox_adopt(SIGNAL_BIT(r.signo));
 	uint32_t n = new_node();
 	if (n == 0)
 		return false;
@@ -264,23 +264,12 @@ static void drain_merged(struct signal_own *own)
 		and_acq_rel_u64(&own->port->standard, ~bits); // SIGNAL_STANDARD_BITS
 }
 
-// A sender that had not found the port yet has sent by the kernel, and what it sends next by the port: so for a while after
-// the port says that it looks for something, the kernel is asked first. `tail` was read before.
-static void come_of_age(struct signal_own *own)
-{
-	if (phi_now_coarse_ns() > own->young_until_ns)
-		own->young_until_ns = 0;
-	phi_inbox_adopt(own->quiet & ~own->kernels & SIGNAL_QUEUED_MASK);
-}
-
 void phi_inbox_drain(void)
 {
 	struct signal_own *own = phi_own();
 	if (own == NULL)
 		return;
 	uint64_t tail = load_acquire_u64(&own->port->tail); // SIGNAL_TAIL
-	if (own->young_until_ns != 0)
-		come_of_age(own);
 	if (tail != own->drained)
 		drain_ring(own, tail);
 	if (load_relaxed_u64(&own->port->standard) != 0)
@@ -308,17 +297,24 @@ void phi_inbox_adopt(uint64_t signals)
 {
 	struct signal_own *own = phi_own();
 	const struct timespec none = {0, 0};
+	uint64_t again = 0;
 	siginfo_t info;
 	memset(&info, 0, sizeof info);
 	while (signals != 0 &&
 	       syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) > 0) {
 		if (phi_bell_is(&info)) {
-			if (own != NULL)
-				phi_own_heard(own, info.si_signo);
+			again |= SIGNAL_BIT(info.si_signo);
 		} else if (!phi_inbox_accept(&info)) {
 			phi_bell_return(&info);
-			return;
+			break;
 		}
+	}
+	for (; own != NULL && again != 0; again &= again - 1) {
+		int signo = __builtin_ctzll(again) + 1;
+		phi_own_heard(own, signo);
+		bool more = lists[signo].count > 0 || load_relaxed_u64(&own->port->tail) != own->drained;
+		if (more && (own->caught & ~own->quiet & SIGNAL_BIT(signo)))
+			phi_bell_self(signo);
 	}
 }
 

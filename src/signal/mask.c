@@ -69,6 +69,9 @@ void phi_signal_unblocking(uint64_t signals)
 	phi_inbox_lock();
 	uint64_t bells = let_through(own, signals);
 	phi_inbox_unlock();
+	sigset_t there;
+	if (bells != 0 && sigpending(&there) == 0)
+		bells &= ~phi_mask_of(&there); // rung already
 	for (; bells != 0; bells &= bells - 1)
 		phi_bell_self(__builtin_ctzll(bells) + 1);
 }

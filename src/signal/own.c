@@ -270,7 +270,8 @@ static struct signal_own *make(void)
 	                                 .id = own->region.header.id[0],
 	                                 .pid = own->pid,
 	                                 .pidfd = -1,
-	                                 .own = true};
+	                                 .own = true,
+	                                 .by_kernel = 1};
 	if (phi_mark_map_apart(&own->mark, own->region.fd, SIGNAL_MARK_AT) == 0)
 		vouch(own);
 	return own;

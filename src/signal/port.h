@@ -71,7 +71,8 @@ bool phi_inbox_is_closed(void);
 void phi_inbox_drain(void);
 bool phi_inbox_accept(const siginfo_t *info);
 
-// The same for what the kernel has pending of these signals for this thread or its process.
+// The same for what the kernel has pending of these signals for this thread or its process. Bells are heard; one that a
+// handler waits for is rung again.
 void phi_inbox_adopt(uint64_t signals);
 bool phi_inbox_has_child(pid_t pid);
 
@@ -99,6 +100,7 @@ struct signal_peer {
 	uint32_t users;
 	uint32_t mark; // what the owner's mark said at the last look that found it alive
 	bool own;
+	uint32_t by_kernel; // a signal went by the kernel, so the next one through the port says so
 	struct signal_peer *next;
 };
 
@@ -150,7 +152,7 @@ void phi_signal_stayed(void);
 
 void phi_bell_make(siginfo_t *info, const struct signal_record *rec);
 bool phi_bell_is(const siginfo_t *info);
-// Ring this process itself: to be delivered to this thread.
+// Ring this process itself.
 void phi_bell_self(int signo);
 // Give a signal back to the kernel, for the process, with all that is known of it: false if it would not take it.
 bool phi_bell_return(const siginfo_t *info);

@@ -11,8 +11,8 @@
 //
 // The bell comes before the commit: a sender that is killed between the two has rung in vain, and the other way round
 // the owner would sleep beside a signal. Who hears a bell takes the lock before he looks, so he sees what it was
-// rung for. What is left to the kernel is given to it under the lock, too, if it queues: when the owner changes its mind,
-// which also takes the lock, everything sent before is with the kernel, and is fetched from there.
+// rung for. Who has sent a signal by the kernel says so with the next one that he puts into the queue: the owner then
+// fetches what the kernel has first, and one sender's signals stay in order.
 #include "signal/port.h"
 
 #include "base/clock.h"
@@ -138,6 +138,7 @@ static void write_record(struct signal_peer *p, const struct signal_message *m, 
 	if (m->record.payload_bytes > 0)
 		memcpy(&payloads[slot], m->payload, m->record.payload_bytes);
 	ring[slot] = m->record;
+	ring[slot].flags = load_relaxed_u32(&p->by_kernel) ? SIGNAL_AFTER_KERNEL : 0;
 }
 
 // Under the lock: 0, 1 the bell is still owed (to this process itself), -errno.
@@ -159,6 +160,7 @@ static int enqueue(struct signal_peer *p, const struct signal_message *m, bool b
 		return e;
 	note(port, &m->record, tail);
 	store_relaxed_u32(&port->sender_cpu, phi_cpu());
+	store_relaxed_u32(&p->by_kernel, 0);
 	store_release_u64(&port->tail, tail + 1); // SIGNAL_TAIL
 	store_release_u64(&port->events, port->events + 1);
 	return e;
@@ -177,6 +179,7 @@ static int push_locked(struct signal_peer *p, const struct signal_message *m, bo
 	    (!queues && (!quiet || asleep))) {
 		if (m->to_port)
 			return quiet || caught ? -ENOTSUP : -ESRCH;
+		store_relaxed_u32(&p->by_kernel, 1);
 		return queues && !only_look ? kernel_send(p->pid, r) : -ENOTSUP;
 	}
 	if (only_look)
@@ -196,6 +199,7 @@ int phi_signal_push(struct signal_peer *p, const struct signal_message *m, bool 
 		phi_lock_drop(&h, &p->port->send);
 	} else {
 		r = -ENOTSUP; // this thread itself, interrupted, or somebody who is stopped, has it
+		store_relaxed_u32(&p->by_kernel, 1);
 	}
 	phi_leave(&h);
 	phi_signal_leave();

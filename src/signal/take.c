@@ -8,10 +8,8 @@
 //
 // * the taker looks, finds nothing; a sender commits, sees nobody asleep; the taker sleeps: so the taker looks once
 //   more under the lock, where it says that it is asleep;
-// * a thread takes what is in the queue at full speed while the kernel has a signal of a lower number: so every so often the
-//   kernel is asked first;
-// * five signals went by the kernel before the taker said that it looks here, a sixth after: so whoever says it asks the
-//   kernel for what it has before the queue is read.
+// * the kernel has a signal of a lower number than any in the queue: so it is asked, if the set has lower numbers; and for
+//   the same number every so often, so that the queue alone does not keep it waiting.
 #include "signal/port.h"
 
 #include "base/clock.h"
@@ -22,7 +20,6 @@
 #include <unistd.h>
 
 #define KERNEL_FIRST_EVERY 64
-#define YOUNG_NS 100000000
 
 struct taking {
 	uint64_t signals;
@@ -39,8 +36,6 @@ static void become_quiet(struct signal_own *own, uint64_t signals)
 		return;
 	own->quiet |= more;
 	phi_own_publish(own);
-	own->young_until_ns = phi_now_ns() + YOUNG_NS;
-	phi_inbox_adopt(more & SIGNAL_QUEUED_MASK & ~own->kernels);
 }
 
 static void count_sleeper(struct signal_own *own, uint64_t signals, bool in)
@@ -55,16 +50,36 @@ static void count_sleeper(struct signal_own *own, uint64_t signals, bool in)
 	}
 }
 
-static int take_here(const struct taking *t, siginfo_t *info)
+// What only the kernel has, and comes before `signo`, the lowest that is here (0: nothing is).
+static int take_kernels(const struct taking *t, int signo, siginfo_t *info)
 {
 	static uint32_t turns;
-	if (++turns % KERNEL_FIRST_EVERY == 0)
-		phi_inbox_adopt(t->signals & ~t->own->kernels);
-	phi_inbox_drain();
-	int signo = phi_inbox_lowest(t->signals);
-	if (signo != 0)
-		phi_inbox_pop(signo, info);
-	return signo;
+	const struct timespec none = {0, 0};
+	uint64_t lower = signo != 0 ? t->signals & (SIGNAL_BIT(signo) - 1) : 0;
+	if (signo != 0 && ++turns % KERNEL_FIRST_EVERY == 0)
+		lower |= SIGNAL_BIT(signo);
+	long r = lower == 0 ? 0 : syscall(SYS_rt_sigtimedwait, &lower, info, &none, sizeof lower);
+	return r > 0 ? (int)r : 0;
+}
+
+static int take_here(const struct taking *t, siginfo_t *info)
+{
+	for (;;) {
+		phi_inbox_drain();
+		int signo = phi_inbox_lowest(t->signals);
+		int first = take_kernels(t, signo, info);
+		if (first != 0 && phi_bell_is(info)) {
+			phi_own_heard(t->own, first);
+		} else if (first != 0 && first != signo) {
+			return first;
+		} else {
+			if (first != 0 && !phi_inbox_accept(info)) // behind what is here
+				return first;
+			if (signo != 0)
+				phi_inbox_pop(signo, info);
+			return signo;
+		}
+	}
 }
 
 // ---- asleep in the kernel ----
