@@ -43,10 +43,21 @@ bool phi_bell_is(const siginfo_t *info)
 	return magic == MAGIC && info->si_code == SI_QUEUE;
 }
 
+bool phi_bell_may_be(const siginfo_t *info)
+{
+	return info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0;
+}
+
 static int to_this_thread(int signo, siginfo_t *info)
 {
 	struct phi_self *s = phi_self();
 	return (int)syscall(SYS_rt_tgsigqueueinfo, s->pid, s->tid, signo, info);
+}
+
+// When the kernel's queue is full: of kill it always takes one more of a number, of tgkill it does not.
+static void without_siginfo(int signo)
+{
+	syscall(SYS_kill, phi_self()->pid, signo);
 }
 
 void phi_bell_self(int signo)
@@ -55,9 +66,18 @@ void phi_bell_self(int signo)
 		.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid};
 	siginfo_t info;
 	phi_bell_make(&info, &rec);
-	// Not to this thread alone: those come before all that are the process's, whatever their numbers.
-	if (syscall(SYS_rt_sigqueueinfo, rec.pid, signo, &info) != 0)
-		syscall(SYS_kill, rec.pid, signo); // the kernel's queue is full: a kill it always takes
+	if (to_this_thread(signo, &info) != 0)
+		without_siginfo(signo);
+}
+
+void phi_bell_process(int signo)
+{
+	const struct signal_record rec = {
+		.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid};
+	siginfo_t info;
+	phi_bell_make(&info, &rec);
+	if (syscall(SYS_rt_sigqueueinfo, phi_self()->pid, signo, &info) != 0)
+		without_siginfo(signo);
 }
 
 bool phi_bell_return(const siginfo_t *info)
@@ -67,12 +87,24 @@ bool phi_bell_return(const siginfo_t *info)
 	return syscall(SYS_rt_sigqueueinfo, phi_self()->pid, copy.si_signo, &copy) == 0;
 }
 
+static bool comes_back(const sigset_t *set)
+{
+	const struct timespec none = {0, 0};
+	siginfo_t info;
+	memset(&info, 0, sizeof info);
+	if (syscall(SYS_rt_sigtimedwait, set, &info, &none, 8) <= 0) // this thread's own come first
+		return false;
+	info.si_code = SI_QUEUE;
+	return phi_bell_is(&info) && info.si_value.sival_ptr == (void *)MAGIC;
+}
+
 // Asked of the kernel once: a blocked signal to oneself, taken again.
 bool phi_bell_works(void)
 {
 	static uint32_t answer; // 1 no, 2 yes
 	if (load_relaxed_u32(&answer) == 0) {
-		const int signo = SIGRTMAX;
+		// Of a standard one, told as by kill, the kernel keeps the siginfo whatever the limit of its queue.
+		const int signo = SIGURG;
 		const struct signal_record rec = {
 			.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid, .value = MAGIC};
 		sigset_t set, before;
@@ -82,13 +114,9 @@ bool phi_bell_works(void)
 		sigaddset(&set, signo);
 		pthread_sigmask(SIG_BLOCK, &set, &before);
 		phi_bell_make(&info, &rec);
-		if (to_this_thread(signo, &info) == 0) {
-			memset(&info, 0, sizeof info);
-			const struct timespec none = {0, 0};
-			// This thread's own come before the process's.
-			works = syscall(SYS_rt_sigtimedwait, &set, &info, &none, 8) == signo &&
-			        phi_bell_is(&info) && info.si_value.sival_ptr == (void *)MAGIC;
-		}
+		info.si_code = SI_USER;
+		if (to_this_thread(signo, &info) == 0)
+			works = comes_back(&set);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		store_relaxed_u32(&answer, works ? 2 : 1);
 	}

@@ -123,22 +123,17 @@ void phi_signal_give_back(int signo)
 	}
 }
 
-// Under the lock: what is here of the signal, with the kernel's own behind it. How many make the batch.
-static uint32_t gather(int signo, const siginfo_t *info)
+// Under the lock: what is here of the signal, with the kernel's own behind it. How many make the batch. `*over`: the
+// kernel's own has found no room, and comes when the batch is done.
+static uint32_t gather(int signo, const siginfo_t *info, bool *over)
 {
 	struct signal_own *own = phi_own();
-	bool bell = phi_bell_is(info);
-	// Without its siginfo, which the kernel could not keep: a bell if something is here, else somebody's kill.
-	bool blank = info->si_code == SI_USER && info->si_pid == 0 && info->si_uid == 0;
-	if (own != NULL && (bell || blank))
-		phi_own_heard(own, signo);
+	bool bell = phi_inbox_hears(info);
 	phi_inbox_drain();
 	bool child = signo == SIGCHLD && own != NULL && (own->queueing & SIGNAL_BIT(SIGCHLD));
 	bool ended =
 		info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
-	if (!bell && !(blank && phi_inbox_count(signo) > 0) && !(child && ended) &&
-	    !phi_inbox_accept(info) && phi_inbox_count(signo) > 0)
-		phi_bell_return(info); // no room: it comes again after this batch
+	*over = !bell && !(child && ended) && !phi_inbox_accept(info);
 	if (child)
 		phi_children_gather();
 	return phi_inbox_count(signo);
@@ -182,15 +177,9 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 	siginfo_t info;
 	struct sigaction a;
 	phi_inbox_lock();
-	uint32_t left = gather(signo, first);
-	bool again = false;
-	phi_signal_self.remasked = 0;
-	if (left == 0 && phi_inbox_is_closed()) {
-		phi_inbox_unlock();
-		call_once(signo, first, context);
-		return;
-	}
-	if (left == 0)
+	bool again = false, over;
+	uint32_t left = gather(signo, first, &over);
+	if (left == 0 && !over)
 		phi_disposition_reinstall(signo); // a bell in vain: SA_RESETHAND has happened for nothing
 	while (!again && next(signo, &left, &info, &a)) {
 		owe(signo, left > 0);
@@ -203,6 +192,8 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 		again = left > 0 && must_yield(signo, context);
 	}
 	phi_inbox_unlock();
+	if (over)
+		call_once(signo, first, context);
 	if (again)
 		phi_bell_self(signo);
 }
@@ -211,11 +202,9 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 static void keep(int signo, const siginfo_t *info, ucontext_t *context)
 {
 	phi_inbox_lock();
-	struct signal_own *own = phi_own();
-	if (phi_bell_is(info) && own != NULL)
-		phi_own_heard(own, signo);
+	bool bell = phi_inbox_hears(info);
 	phi_inbox_drain();
-	bool kept = phi_bell_is(info) || phi_inbox_accept(info);
+	bool kept = bell || phi_inbox_accept(info);
 	phi_inbox_unlock();
 	if (!kept) { // no room: the kernel keeps it until there is
 		struct phi_self *self = phi_self();

@@ -16,13 +16,23 @@
 #include <unistd.h>
 
 #define KERNEL_BYTES 48 // of a siginfo_t, as the kernel fills it
-#define SLACK 256       // signals from the kernel, beside the queue's depth
+#define EXTRA \
+	16384 // queued signals from the kernel, beside the queue's depth; untouched memory costs nothing
+#define SLACK (EXTRA + SIGNAL_STANDARD)
+
+// Each kind has its own room, so that none can crowd out another.
+enum account {
+	ACCOUNT_DEPTH,    // it came through the port's queue
+	ACCOUNT_EXTRA,    // it queues, and came from the kernel
+	ACCOUNT_STANDARD, // it merges: one of a number
+	ACCOUNTS
+};
 
 struct node {
 	uint8_t info[KERNEL_BYTES];
 	uint32_t next; // index + 1
 	uint16_t payload_bytes;
-	bool counted; // against the depth
+	uint8_t account;
 };
 
 struct list {
@@ -34,8 +44,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node *nodes;
 static struct signal_payload *payloads; // of the nodes
 static uint32_t capacity, fresh, free_list;
-static uint32_t
-	uncounted; // of the nodes in use: those of the kernel's signals, SLACK at the most beside a port
+static uint32_t used[ACCOUNTS], room[ACCOUNTS];
 static struct list lists[SIGNAL_NUMBERS];
 static uint64_t pending;
 
@@ -49,11 +58,6 @@ void phi_inbox_unlock(void)
 {
 	pthread_mutex_unlock(&lock);
 	phi_signal_leave();
-}
-
-bool phi_inbox_is_closed(void)
-{
-	return capacity == 0;
 }
 
 uint64_t phi_inbox_pending(void)
@@ -99,18 +103,25 @@ static uint32_t all(void)
 	return n;
 }
 
-static uint32_t new_node(void)
+static uint32_t new_node(enum account account)
 {
-	if (free_list != 0) {
-		uint32_t n = free_list;
+	if (used[account] >= room[account])
+		return 0;
+	uint32_t n = free_list;
+	if (n != 0)
 		free_list = nodes[n - 1].next;
-		return n;
-	}
-	return fresh < capacity ? ++fresh : 0;
+	else if (fresh < capacity)
+		n = ++fresh;
+	else
+		return 0;
+	nodes[n - 1].account = (uint8_t)account;
+	nodes[n - 1].payload_bytes = 0;
+	return n;
 }
 
 static void append(int signo, uint32_t n)
 {
+	used[nodes[n - 1].account]++;
 	struct list *l = &lists[signo];
 	nodes[n - 1].next = 0;
 	if (l->last != 0)
@@ -120,14 +131,6 @@ static void append(int signo, uint32_t n)
 	l->last = n;
 	l->count++;
 	store_relaxed_u64(&pending, pending | SIGNAL_BIT(signo));
-}
-
-static void append_uncounted(int signo, uint32_t n)
-{
-	nodes[n - 1].counted = false;
-	nodes[n - 1].payload_bytes = 0;
-	uncounted++;
-	append(signo, n);
 }
 
 // Move everything to memory of another size.
@@ -159,7 +162,7 @@ int phi_inbox_size(uint32_t depth)
 	uint32_t wanted = depth + SLACK;
 	if (nodes != NULL && wanted == capacity)
 		return 0;
-	if (all() > wanted)
+	if (all() > wanted || used[ACCOUNT_DEPTH] > depth)
 		return -EBUSY;
 	struct node *n = get_memory(wanted * sizeof *n);
 	struct signal_payload *p = get_memory(wanted * sizeof *p);
@@ -175,6 +178,9 @@ int phi_inbox_size(uint32_t depth)
 	nodes = n;
 	payloads = p;
 	capacity = wanted;
+	room[ACCOUNT_DEPTH] = depth;
+	room[ACCOUNT_EXTRA] = EXTRA;
+	room[ACCOUNT_STANDARD] = SIGNAL_STANDARD;
 	return 0;
 }
 
@@ -204,9 +210,10 @@ static bool queues(const struct signal_own *own, int signo)
 	return ((SIGNAL_QUEUED_MASK | own->queueing) & SIGNAL_BIT(signo)) != 0;
 }
 
-static void discount(struct signal_own *own)
+// What stands there is never read: a scribbled count is right again with the next signal.
+static void publish_taken(struct signal_own *own)
 {
-	store_release_u64(&own->port->taken, ++own->taken); // SIGNAL_TAKEN
+	store_release_u64(&own->port->taken, own->drained - used[ACCOUNT_DEPTH]); // SIGNAL_TAKEN
 }
 
 // One record of the ring, read once: false if there is no room for it.
@@ -215,18 +222,13 @@ static bool take_record(struct signal_own *own, uint64_t at)
 	uint32_t slot = (uint32_t)at & own->ring_mask;
 	struct signal_record r = ring_of(own)[slot];
 	compiler_barrier();
-	if (r.signo == 0 || r.signo >= SIGNAL_NUMBERS || !queues(own, r.signo)) {
-		discount(own);
-		return true;
-	}
-	if ((r.flags & SIGNAL_AFTER_KERNEL) && !(own->kernels & SIGNAL_BIT(r.signo)))
-		phi_inbox_adopt(SIGNAL_BIT(r.signo));
-	uint32_t n = new_node();
+	if (r.signo == 0 || r.signo >= SIGNAL_NUMBERS || !queues(own, r.signo))
+		return true; // nothing that anybody sends
+	uint32_t n = new_node(ACCOUNT_DEPTH);
 	if (n == 0)
 		return false;
 	struct node *node = &nodes[n - 1];
 	fill(node, &r);
-	node->counted = true;
 	node->payload_bytes =
 		own->payloads && r.payload_bytes <= sizeof(struct signal_payload) ? r.payload_bytes : 0;
 	if (node->payload_bytes > 0)
@@ -237,31 +239,44 @@ static bool take_record(struct signal_own *own, uint64_t at)
 
 static void drain_ring(struct signal_own *own, uint64_t tail)
 {
-	if (tail - own->drained > (uint64_t)own->ring_mask + 1) { // scribbled
-		own->taken += tail - own->drained;
-		store_release_u64(&own->port->taken, own->taken); // SIGNAL_TAKEN
+	if (tail - own->drained > (uint64_t)own->ring_mask + 1) // scribbled
 		own->drained = tail;
-	}
 	while (own->drained != tail && take_record(own, own->drained))
 		own->drained++;
+	publish_taken(own);
 }
 
 static void drain_merged(struct signal_own *own)
 {
 	uint64_t bits = load_acquire_u64(&own->port->standard); // SIGNAL_STANDARD_BITS
+	uint64_t stay = 0;
 	for (uint64_t rest = bits & (SIGNAL_BIT(SIGNAL_STANDARD) - 1); rest != 0; rest &= rest - 1) {
 		int signo = __builtin_ctzll(rest) + 1;
 		struct signal_record r = own->port->merged[signo];
 		r.signo = (uint16_t)signo;
-		uint32_t n = lists[signo].count > 0 ? 0 : new_node();
+		if (lists[signo].count > 0)
+			continue;
+		uint32_t n = new_node(ACCOUNT_STANDARD);
 		if (n != 0) {
 			fill(&nodes[n - 1], &r);
-			append_uncounted(signo, n);
+			append(signo, n);
+		} else {
+			stay |= SIGNAL_BIT(signo);
 		}
 	}
+	bits &= ~stay;
 	// What a sender wrote over a slot meanwhile has found its bit set, and merged.
 	if (bits != 0)
 		and_acq_rel_u64(&own->port->standard, ~bits); // SIGNAL_STANDARD_BITS
+}
+
+// A sender that had not found the port yet has sent by the kernel, and what it sends next by the port: so for a while after
+// the port says that it looks for something, the kernel is asked first. `tail` was read before.
+static void come_of_age(struct signal_own *own)
+{
+	bool late = phi_now_coarse_ns() > own->young_until_ns;
+	if (phi_inbox_adopt(own->quiet & ~own->kernels & SIGNAL_QUEUED_MASK) && late)
+		own->young_until_ns = 0;
 }
 
 void phi_inbox_drain(void)
@@ -285,37 +300,47 @@ bool phi_inbox_accept(const siginfo_t *info)
 	bool merges = signo < SIGNAL_STANDARD && (own == NULL || !(own->queueing & SIGNAL_BIT(signo)));
 	if (merges && lists[signo].count > 0)
 		return true;
-	uint32_t n = own == NULL || uncounted < SLACK ? new_node() : 0;
+	uint32_t n = new_node(merges ? ACCOUNT_STANDARD : ACCOUNT_EXTRA);
 	if (n == 0)
 		return false;
 	memcpy(nodes[n - 1].info, info, KERNEL_BYTES);
-	append_uncounted(signo, n);
+	append(signo, n);
 	return true;
 }
 
-void phi_inbox_adopt(uint64_t signals)
+// What there is no room for is left where it is: to give it back would put it behind what came after it.
+bool phi_inbox_adopt(uint64_t signals)
 {
-	struct signal_own *own = phi_own();
 	const struct timespec none = {0, 0};
 	uint64_t again = 0;
 	siginfo_t info;
 	memset(&info, 0, sizeof info);
-	while (signals != 0 &&
-	       syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) > 0) {
-		if (phi_bell_is(&info)) {
-			again |= SIGNAL_BIT(info.si_signo);
-		} else if (!phi_inbox_accept(&info)) {
-			phi_bell_return(&info);
-			break;
-		}
+	while (signals != 0) {
+		if (used[ACCOUNT_EXTRA] >= room[ACCOUNT_EXTRA])
+			return false;
+		if (syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) <= 0)
+			return true;
+		if (!phi_inbox_hears(&info))
+			phi_inbox_accept(&info);
 	}
-	for (; own != NULL && again != 0; again &= again - 1) {
-		int signo = __builtin_ctzll(again) + 1;
-		phi_own_heard(own, signo);
-		bool more = lists[signo].count > 0 || load_relaxed_u64(&own->port->tail) != own->drained;
-		if (more && (own->caught & ~own->quiet & SIGNAL_BIT(signo)))
-			phi_bell_self(signo);
+	return true;
+}
+
+bool phi_inbox_hears(const siginfo_t *info)
+{
+	struct signal_own *own = phi_own();
+	bool bell = phi_bell_is(info);
+	if (!bell && !phi_bell_may_be(info))
+		return false;
+	bool ours = lists[info->si_signo].count > 0;
+	if (own != NULL) {
+		uint8_t *in_vain = &own->in_vain[info->si_signo];
+		ours = ours || (own->handed_on & SIGNAL_BIT(info->si_signo)) || *in_vain > 0;
+		if (*in_vain > 0)
+			*in_vain = bell ? 0 : *in_vain - 1;
+		ours = phi_own_heard(own, info->si_signo) > 0 || ours;
 	}
+	return bell || ours;
 }
 
 bool phi_inbox_has_child(pid_t pid)
@@ -372,10 +397,10 @@ static uint32_t unlink_first(int signo)
 		l->last = 0;
 		store_relaxed_u64(&pending, pending & ~SIGNAL_BIT(signo));
 	}
-	struct signal_own *own = nodes[n - 1].counted ? phi_own() : NULL;
+	used[nodes[n - 1].account]--;
+	struct signal_own *own = nodes[n - 1].account == ACCOUNT_DEPTH ? phi_own() : NULL;
 	if (own != NULL)
-		discount(own);
-	uncounted -= !nodes[n - 1].counted;
+		publish_taken(own);
 	nodes[n - 1].next = free_list;
 	free_list = n;
 	return n;
@@ -403,8 +428,8 @@ void phi_inbox_let_go(bool child)
 {
 	if (child) { // nothing is pending there
 		memset(lists, 0, sizeof lists);
+		memset(used, 0, sizeof used);
 		pending = 0;
-		uncounted = 0;
 		fresh = 0;
 		free_list = 0;
 	}

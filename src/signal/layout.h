@@ -41,12 +41,12 @@ struct signal_payload {
 };
 
 // The bell of one signal: the kernel's signal of that number, sent to the owner so that it looks here. It is
-// outstanding while rung == heard + 1: sent, and not yet taken by the owner. Both are L.
+// outstanding while rung != heard: sent, and not yet taken by the owner. Both are L.
 //
 //   rung      heard    who moves it
 //   n         n        nobody has rung: a sender whose signal is not looked for sends the bell, rung = n + 1
-//   n + 1     n        outstanding: further senders need not ring
-//   n + 1     n + 1    the owner has the bell: it drains the queue after this
+//   n + 1     n        outstanding: further senders need not ring; after a while one does, rung = n + 2
+//   n + k     n + k    the owner has the bell: it drains the queue after this
 struct signal_bell {
 	uint32_t rung;
 	uint32_t heard;

@@ -124,7 +124,8 @@ int phi_signal_pending(sigset_t *set)
 	uint64_t kernels = own != NULL ? own->kernels : 0;
 	// A queued signal in the kernel may be a bell for one that has been taken: it tells when it is taken out.
 	uint64_t doubtful = there & SIGNAL_QUEUED_MASK & ~kernels & ~phi_inbox_pending();
-	phi_inbox_adopt(doubtful);
+	if (!phi_inbox_adopt(doubtful))
+		doubtful = 0;
 	uint64_t here = phi_inbox_pending();
 	phi_inbox_unlock();
 	phi_mask_to((there & ~doubtful) | (here & phi_mask_now()), set);

@@ -124,14 +124,38 @@ void phi_own_publish(struct signal_own *own)
 		unlock_port(own, &h);
 }
 
-void phi_own_heard(struct signal_own *own, int signo)
+// How many had been rung. But for `one` of them they may still come.
+static uint32_t hear(struct signal_own *own, int signo, uint32_t one)
+{
+	struct signal_bell *b = &own->port->bell[signo];
+	uint32_t rung = load_relaxed_u32(&b->rung);
+	uint32_t n = rung - load_relaxed_u32(&b->heard);
+	if (n != 0)
+		store_relaxed_u32(&b->heard, rung);
+	if (n > one)
+		own->in_vain[signo] = n - one < UINT8_MAX ? (uint8_t)(n - one) : UINT8_MAX;
+	return n;
+}
+
+uint32_t phi_own_heard(struct signal_own *own, int signo)
 {
 	struct phi_hold h;
 	bool locked = lock_port(own, &h);
-	store_relaxed_u32(&own->port->bell[signo].heard,
-	                  load_relaxed_u32(&own->port->bell[signo].rung));
+	uint32_t owed = hear(own, signo, 1);
+	own->handed_on &= ~SIGNAL_BIT(signo);
 	if (locked)
 		unlock_port(own, &h);
+	return owed;
+}
+
+bool phi_own_rung(const struct signal_own *own, uint64_t signals)
+{
+	for (uint64_t rest = signals; rest != 0; rest &= rest - 1) {
+		const struct signal_bell *b = &own->port->bell[__builtin_ctzll(rest) + 1];
+		if (load_relaxed_u32(&b->rung) != load_relaxed_u32(&b->heard))
+			return true;
+	}
+	return false;
 }
 
 bool phi_own_asleep(struct signal_own *own)
@@ -140,6 +164,9 @@ bool phi_own_asleep(struct signal_own *own)
 	bool locked = lock_port(own, &h);
 	bool nothing = load_relaxed_u64(&own->port->tail) == own->drained &&
 	               load_relaxed_u64(&own->port->standard) == 0;
+	// The queue is empty: a bell that is said to be outstanding was lost, and must not keep senders from ringing.
+	for (uint64_t rest = nothing ? own->asleep : 0; rest != 0; rest &= rest - 1)
+		hear(own, __builtin_ctzll(rest) + 1, 0);
 	if (nothing)
 		publish_locked(own);
 	if (locked)
@@ -352,8 +379,7 @@ static int set_depth(struct signal_own *own, uint32_t depth)
 	if (!lock_port(own, &h))
 		return -EBUSY;
 	phi_inbox_drain(); // an empty ring may change its size
-	bool fits = own->drained == own->port->tail && own->drained - own->taken <= depth;
-	r = fits ? phi_inbox_size(depth) : -EBUSY;
+	r = own->drained == own->port->tail ? phi_inbox_size(depth) : -EBUSY;
 	if (r == 0) {
 		own->depth = depth;
 		own->ring_mask = size - 1;

@@ -64,16 +64,15 @@ void phi_inbox_unlock(void);
 // Make room for `depth` queued signals: 0, -ENOMEM, -EBUSY.
 int phi_inbox_size(uint32_t depth);
 
-// There is no memory for it at all.
-bool phi_inbox_is_closed(void);
-
 // Under the lock: what has come into the port; a signal that came from the kernel (false: no room).
 void phi_inbox_drain(void);
 bool phi_inbox_accept(const siginfo_t *info);
 
-// The same for what the kernel has pending of these signals for this thread or its process. Bells are heard; one that a
-// handler waits for is rung again.
-void phi_inbox_adopt(uint64_t signals);
+// The same for what the kernel has pending of these signals for this thread or its process. False: there may be more, but no
+// room for it.
+bool phi_inbox_adopt(uint64_t signals);
+// Whether a signal from the kernel is but a bell, which has been heard now.
+bool phi_inbox_hears(const siginfo_t *info);
 bool phi_inbox_has_child(pid_t pid);
 
 // Signals that are here: one bit each. Without the lock a hint.
@@ -113,8 +112,10 @@ struct signal_own {
 	uint32_t depth;                           // private copies: the inbox lock
 	uint32_t ring_mask;                       // "
 	bool payloads;                            // memory for them is reserved
-	uint64_t drained, taken;                  // under the inbox lock
+	uint64_t drained;                         // under the inbox lock
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
+	uint8_t in_vain[SIGNAL_NUMBERS]; // bells of each that may come when all is heard already; "
+	uint64_t handed_on;              // a bell of this process's own is on its way to who sleeps; "
 	uint64_t kernels; // in a signalfd: the kernel's business, whatever else is said of them; "
 	uint64_t belled;  // in a descriptor that tells of the port: always a bell; \"
 	uint32_t sleepers[SIGNAL_NUMBERS]; // threads asleep for each; "
@@ -133,8 +134,10 @@ int phi_own_payloads(void);
 // Under the inbox lock. Publish what senders judge by, after a change of the private copies. With the port's lock, or
 // after a while without it if a sender is stopped inside.
 void phi_own_publish(struct signal_own *own);
-// The bell has been heard: senders must ring again, and what they rang for is in the queue.
-void phi_own_heard(struct signal_own *own, int signo);
+// The bell has been heard: senders must ring again, and what they rang for is in the queue. How many were outstanding.
+uint32_t phi_own_heard(struct signal_own *own, int signo);
+// Whether one of these is.
+bool phi_own_rung(const struct signal_own *own, uint64_t signals);
 // Publish `asleep` unless something has come to the port meanwhile: true if it is published.
 bool phi_own_asleep(struct signal_own *own);
 
@@ -152,8 +155,12 @@ void phi_signal_stayed(void);
 
 void phi_bell_make(siginfo_t *info, const struct signal_record *rec);
 bool phi_bell_is(const siginfo_t *info);
-// Ring this process itself.
+// Without its siginfo, which the kernel had no room to keep: a bell, or somebody's kill.
+bool phi_bell_may_be(const siginfo_t *info);
+// Ring this process itself: to be delivered to this thread.
 void phi_bell_self(int signo);
+// The same for whichever thread takes it.
+void phi_bell_process(int signo);
 // Give a signal back to the kernel, for the process, with all that is known of it: false if it would not take it.
 bool phi_bell_return(const siginfo_t *info);
 // Whether this kernel hands such a word on (an emulator does not).

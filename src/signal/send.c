@@ -82,7 +82,7 @@ static int ring(struct signal_peer *p, const struct signal_record *r)
 static bool outstanding(struct signal_port *port, int signo)
 {
 	const struct signal_bell *b = &port->bell[signo];
-	if (load_relaxed_u32(&b->rung) != load_relaxed_u32(&b->heard) + 1)
+	if (load_relaxed_u32(&b->rung) == load_relaxed_u32(&b->heard))
 		return false;
 	return phi_now_coarse_ns() - port->last_bell_ns < BELL_AGAIN_NS;
 }
@@ -94,10 +94,9 @@ static int ring_once(struct signal_peer *p, const struct signal_record *r)
 	struct signal_bell *b = &port->bell[r->signo];
 	if (outstanding(port, r->signo))
 		return 0;
-	uint32_t heard = load_relaxed_u32(&b->heard);
 	int e = p->own ? 1 : ring(p, r);
 	if (e >= 0) {
-		store_relaxed_u32(&b->rung, heard + 1);
+		store_relaxed_u32(&b->rung, load_relaxed_u32(&b->rung) + 1);
 		port->last_bell_ns = phi_now_coarse_ns();
 	}
 	return e;

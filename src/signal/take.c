@@ -25,6 +25,7 @@ struct taking {
 	uint64_t signals;
 	struct signal_own *own;
 	bool counted; // among the sleepers
+	bool woken;   // not cancelled
 };
 
 // ---- under the inbox lock ----
@@ -50,36 +51,27 @@ static void count_sleeper(struct signal_own *own, uint64_t signals, bool in)
 	}
 }
 
-// What only the kernel has, and comes before `signo`, the lowest that is here (0: nothing is).
-static int take_kernels(const struct taking *t, int signo, siginfo_t *info)
+// One bell may have been for many, and have woken one: what he leaves is for others who sleep.
+static void hand_on(struct signal_own *own)
 {
-	static uint32_t turns;
-	const struct timespec none = {0, 0};
-	uint64_t lower = signo != 0 ? t->signals & (SIGNAL_BIT(signo) - 1) : 0;
-	if (signo != 0 && ++turns % KERNEL_FIRST_EVERY == 0)
-		lower |= SIGNAL_BIT(signo);
-	long r = lower == 0 ? 0 : syscall(SYS_rt_sigtimedwait, &lower, info, &none, sizeof lower);
-	return r > 0 ? (int)r : 0;
+	uint64_t left = phi_inbox_pending() & own->asleep;
+	if (__builtin_expect(left == 0 || (left & own->handed_on) != 0, 1))
+		return;
+	own->handed_on |= left & -left;
+	phi_bell_process(__builtin_ctzll(left) + 1);
 }
 
 static int take_here(const struct taking *t, siginfo_t *info)
 {
-	for (;;) {
-		phi_inbox_drain();
-		int signo = phi_inbox_lowest(t->signals);
-		int first = take_kernels(t, signo, info);
-		if (first != 0 && phi_bell_is(info)) {
-			phi_own_heard(t->own, first);
-		} else if (first != 0 && first != signo) {
-			return first;
-		} else {
-			if (first != 0 && !phi_inbox_accept(info)) // behind what is here
-				return first;
-			if (signo != 0)
-				phi_inbox_pop(signo, info);
-			return signo;
-		}
-	}
+	static uint32_t turns;
+	if (++turns % KERNEL_FIRST_EVERY == 0)
+		phi_inbox_adopt(t->signals & ~t->own->kernels);
+	phi_inbox_drain();
+	int signo = phi_inbox_lowest(t->signals);
+	if (signo != 0)
+		phi_inbox_pop(signo, info);
+	hand_on(t->own);
+	return signo;
 }
 
 // ---- asleep in the kernel ----
@@ -104,6 +96,10 @@ static void wake_up(void *arg)
 		count_sleeper(t->own, t->signals, false);
 		phi_own_publish(t->own);
 	}
+	if (!t->woken) { // cancelled, perhaps with the bell in its hands
+		phi_inbox_drain();
+		hand_on(t->own);
+	}
 	phi_inbox_unlock();
 	show(t, false);
 }
@@ -122,9 +118,12 @@ static int kernel_take(uint64_t signals, siginfo_t *info, const struct timespec 
 // Under the lock, which is let go: false if there is something to take after all.
 static bool fall_asleep(struct taking *t)
 {
+	if (phi_own_rung(t->own, t->signals))
+		phi_inbox_adopt(t->signals & ~t->own->kernels);
+	bool late = (phi_inbox_pending() & t->signals) != 0;
 	count_sleeper(t->own, t->signals, true);
 	t->counted = true;
-	bool asleep = phi_own_asleep(t->own);
+	bool asleep = !late && phi_own_asleep(t->own);
 	if (!asleep) {
 		count_sleeper(t->own, t->signals, false);
 		t->counted = false;
@@ -137,9 +136,7 @@ static bool fall_asleep(struct taking *t)
 static int choose(struct taking *t, const siginfo_t *got, siginfo_t *info)
 {
 	phi_inbox_lock();
-	if (phi_bell_is(got)) {
-		phi_own_heard(t->own, got->si_signo);
-	} else if (!phi_inbox_accept(got)) {
+	if (!phi_inbox_hears(got) && !phi_inbox_accept(got)) {
 		phi_inbox_unlock();
 		*info = *got;
 		return got->si_signo;
@@ -156,7 +153,9 @@ static int sleep_in_kernel(struct taking *t, siginfo_t *info, const struct times
 	memset(&got, 0, sizeof got);
 	show(t, true);
 	pthread_cleanup_push(wake_up, t);
+	t->woken = false;
 	r = kernel_take(t->signals, &got, left);
+	t->woken = true;
 	pthread_cleanup_pop(1);
 	return r > 0 ? choose(t, &got, info) : r;
 }
