@@ -92,7 +92,10 @@ struct signal_port {
 	uint64_t taken;   // O, A: how many queued signals have been delivered or discarded
 	uint64_t pending; // O, D: what the owner has in its hands
 	uint32_t closed;  // O: the owner is about to become another program
-	uint8_t pad1[44];
+	// O, A: grows each time the owner does without the lock, whose holder is stopped: who holds it looks here when it has
+	// committed, because what it judged by may not be true any more, and its bell may have been heard before.
+	uint32_t impatience;
+	uint8_t pad1[40];
 
 	uint64_t sent;    // L, D
 	uint64_t refused; // L, D

@@ -91,6 +91,8 @@ static bool lock_port(struct signal_own *own, struct phi_hold *h)
 	    r == -EOWNERDEAD) // a dead sender leaves nothing half done: its commit is one store
 		return true;
 	phi_leave(h);
+	store_relaxed_u32(&own->port->impatience, load_relaxed_u32(&own->port->impatience) + 1);
+	fence_seq_cst(); // SIGNAL_IMPATIENCE: before the queue is read
 	return false;
 }
 

@@ -112,6 +112,8 @@ static void note(struct signal_port *port, const struct signal_record *r, uint64
 	port->sent++;
 }
 
+enum went { WENT_ELSEWHERE, WENT_QUEUED, WENT_MERGED };
+
 static int merge(struct signal_port *port, const struct signal_record *r)
 {
 	uint64_t bit = SIGNAL_BIT(r->signo);
@@ -165,7 +167,25 @@ static int enqueue(struct signal_peer *p, const struct signal_message *m, bool b
 	return e;
 }
 
-static int push_locked(struct signal_peer *p, const struct signal_message *m, bool only_look)
+// The holder of the lock was stopped, and goes on: the owner has not waited for it. What was committed meanwhile is
+// rung for in any case; a standard signal that nobody may look for any more is taken back, and becomes the kernel's.
+static int settle(struct signal_peer *p, const struct signal_record *r, enum went went)
+{
+	uint64_t bit = SIGNAL_BIT(r->signo);
+	if (went == WENT_MERGED) {
+		uint64_t bits = load_acquire_u64(&p->port->standard);
+		while ((bits & bit) && !cas_acq_rel_u64(&p->port->standard, bits, bits & ~bit))
+			bits = load_acquire_u64(&p->port->standard); // SIGNAL_STANDARD_BITS
+		return bits & bit ? -ENOTSUP : 0;
+	}
+	if (p->own)
+		return 1;
+	ring(p, r); // its failure is the end of the owner
+	return 0;
+}
+
+static int push_locked(struct signal_peer *p, const struct signal_message *m, bool only_look,
+                       enum went *went)
 {
 	const struct phi_lock *l = &p->port->send;
 	const struct signal_record *r = &m->record;
@@ -184,18 +204,25 @@ static int push_locked(struct signal_peer *p, const struct signal_message *m, bo
 	if (only_look)
 		return queues && is_full(p->port, load_relaxed_u64(&p->port->tail), l->guarded32) ? -EAGAIN
 		                                                                                  : 0;
+	*went = queues ? WENT_QUEUED : WENT_MERGED;
 	return queues ? enqueue(p, m, !quiet || asleep) : merge(p->port, r);
 }
 
 int phi_signal_push(struct signal_peer *p, const struct signal_message *m, bool only_look)
 {
 	struct phi_hold h;
+	enum went went = WENT_ELSEWHERE;
 	phi_signal_enter();
 	phi_enter(&h);
 	int r = phi_lock_take(&h, &p->port->send, PATIENCE_NS);
 	if (r == 0 || r == -EOWNERDEAD) {
-		r = push_locked(p, m, only_look);
+		uint32_t impatience = load_acquire_u32(&p->port->impatience); // SIGNAL_IMPATIENCE
+		r = push_locked(p, m, only_look, &went);
 		phi_lock_drop(&h, &p->port->send);
+		fence_after_rmw(); // SIGNAL_IMPATIENCE: behind the commit
+		if (__builtin_expect(load_relaxed_u32(&p->port->impatience) != impatience, 0) && r >= 0 &&
+		    went != WENT_ELSEWHERE)
+			r = settle(p, &m->record, went);
 	} else {
 		r = -ENOTSUP; // this thread itself, interrupted, or somebody who is stopped, has it
 		store_relaxed_u32(&p->by_kernel, 1);
