@@ -414,6 +414,7 @@ bool kill_sweep(const struct kill_scenario *s, const struct kill_options *o, str
 	*r = (struct kill_report){0};
 	kill_scratch();
 	pin_to_one_cpu();
+	trace_try_breakpoints();
 	if (explore_until_said(&w)) {
 		r->boundaries = w.trace->count - w.chance;
 		w.stride = choose_stride(&w);

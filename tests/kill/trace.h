@@ -82,6 +82,9 @@ void victim_kill(struct victim *v);
 // Let it live, untraced.
 void victim_release(struct victim *v);
 
+// Once, before the first round: whether breakpoints work on this machine. Without them victims are stepped all the way.
+void trace_try_breakpoints(void);
+
 // Set the visits of t's steps, counted from step `from`.
 void trace_count_visits(struct trace *t, uint32_t from);
 
