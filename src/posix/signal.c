@@ -208,6 +208,7 @@ static void leave_batches(void)
 	uint64_t owed = phi_signal_self.owed;
 	store_relaxed_u64(&phi_signal_self.owed, 0);
 	store_relaxed_u32(&phi_signal_self.handling, 0);
+	store_relaxed_u32(&phi_signal_self.remasked, 1); // in a handler that it may lead to
 	for (; owed != 0; owed &= owed - 1)
 		phi_bell_self(__builtin_ctzll(owed) + 1);
 }

@@ -66,17 +66,8 @@ void phi_bell_self(int signo)
 		.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid};
 	siginfo_t info;
 	phi_bell_make(&info, &rec);
-	if (to_this_thread(signo, &info) != 0)
-		without_siginfo(signo);
-}
-
-void phi_bell_process(int signo)
-{
-	const struct signal_record rec = {
-		.signo = (uint16_t)signo, .code = SI_QUEUE, .pid = phi_self()->pid};
-	siginfo_t info;
-	phi_bell_make(&info, &rec);
-	if (syscall(SYS_rt_sigqueueinfo, phi_self()->pid, signo, &info) != 0)
+	// Not to this thread alone: those come before all that are the process's, whatever their numbers.
+	if (syscall(SYS_rt_sigqueueinfo, rec.pid, signo, &info) != 0)
 		without_siginfo(signo);
 }
 

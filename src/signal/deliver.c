@@ -71,14 +71,12 @@ void phi_handler_call(const struct sigaction *a, int signo, siginfo_t *info, voi
 		store_relaxed_u32(&t->shown->handling, outer);
 }
 
-// The mask of the handler, after one that has changed it.
-static void remask(const struct sigaction *a, int signo, const ucontext_t *context)
+// Back to the mask that the kernel called the stub with, after a handler that has changed it. It cannot be told from
+// the frame: inside sigsuspend that has the mask of before.
+static void remask(uint64_t mask)
 {
-	uint64_t mask = mask_in(context) | phi_mask_of(&a->sa_mask);
-	if (!(a->sa_flags & SA_NODEFER))
-		mask |= SIGNAL_BIT(signo);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, KERNEL_SIGSET_BYTES);
-	phi_signal_self.remasked = 0;
+	store_relaxed_u32(&phi_signal_self.remasked, 0);
 }
 
 // ---- one that stands for itself ----
@@ -128,12 +126,12 @@ void phi_signal_give_back(int signo)
 static uint32_t gather(int signo, const siginfo_t *info, bool *over)
 {
 	struct signal_own *own = phi_own();
-	bool bell = phi_inbox_hears(info);
-	phi_inbox_drain();
 	bool child = signo == SIGCHLD && own != NULL && (own->queueing & SIGNAL_BIT(SIGCHLD));
 	bool ended =
 		info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
-	*over = !bell && !(child && ended) && !phi_inbox_accept(info);
+	// What its sender has sent through the port before had its bell before; what came after is still in the queue.
+	*over = !phi_inbox_hears(info) && !(child && ended) && !phi_inbox_accept(info);
+	phi_inbox_drain();
 	if (child)
 		phi_children_gather();
 	return phi_inbox_count(signo);
@@ -179,18 +177,22 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 	phi_inbox_lock();
 	bool again = false, over;
 	uint32_t left = gather(signo, first, &over);
+	uint64_t mask = left > 1 ? phi_mask_now() : 0; // wanted from the second on
+	uint32_t outer = phi_signal_self.remasked;     // of the handler that this one interrupts
 	if (left == 0 && !over)
 		phi_disposition_reinstall(signo); // a bell in vain: SA_RESETHAND has happened for nothing
+	store_relaxed_u32(&phi_signal_self.remasked, 0);
 	while (!again && next(signo, &left, &info, &a)) {
 		owe(signo, left > 0);
 		phi_inbox_unlock();
 		if (phi_signal_self.remasked)
-			remask(&a, signo, context);
+			remask(mask);
 		phi_handler_call(&a, signo, &info, context);
 		phi_inbox_lock();
 		owe(signo, false);
 		again = left > 0 && must_yield(signo, context);
 	}
+	store_relaxed_u32(&phi_signal_self.remasked, outer);
 	phi_inbox_unlock();
 	if (over)
 		call_once(signo, first, context);
@@ -202,9 +204,8 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 static void keep(int signo, const siginfo_t *info, ucontext_t *context)
 {
 	phi_inbox_lock();
-	bool bell = phi_inbox_hears(info);
+	bool kept = phi_inbox_hears(info) || phi_inbox_accept(info);
 	phi_inbox_drain();
-	bool kept = bell || phi_inbox_accept(info);
 	phi_inbox_unlock();
 	if (!kept) { // no room: the kernel keeps it until there is
 		struct phi_self *self = phi_self();

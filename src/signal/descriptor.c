@@ -15,6 +15,8 @@ static void leave_to_kernel(struct signal_own *own, uint64_t signals)
 		own->kernels |= signals;
 		phi_own_publish(own);
 	}
+	phi_inbox_adopt(signals & SIGNAL_QUEUED_MASK &
+	                phi_mask_now()); // a reader would take a bell for a signal
 	phi_inbox_drain();
 	for (uint64_t rest = phi_inbox_pending() & signals; rest != 0; rest &= rest - 1) {
 		siginfo_t info;

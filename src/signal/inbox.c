@@ -216,7 +216,7 @@ static void publish_taken(struct signal_own *own)
 	store_release_u64(&own->port->taken, own->drained - used[ACCOUNT_DEPTH]); // SIGNAL_TAKEN
 }
 
-// One record of the ring, read once: false if there is no room for it.
+// One record of the ring, read once: false if there is no room for it, or for what comes before it.
 static bool take_record(struct signal_own *own, uint64_t at)
 {
 	uint32_t slot = (uint32_t)at & own->ring_mask;
@@ -224,6 +224,8 @@ static bool take_record(struct signal_own *own, uint64_t at)
 	compiler_barrier();
 	if (r.signo == 0 || r.signo >= SIGNAL_NUMBERS || !queues(own, r.signo))
 		return true; // nothing that anybody sends
+	if (r.after_kernel != 0 && !phi_inbox_adopt(SIGNAL_BIT(r.signo) & ~own->kernels))
+		return false;
 	uint32_t n = new_node(ACCOUNT_DEPTH);
 	if (n == 0)
 		return false;
@@ -270,15 +272,6 @@ static void drain_merged(struct signal_own *own)
 		and_acq_rel_u64(&own->port->standard, ~bits); // SIGNAL_STANDARD_BITS
 }
 
-// A sender that had not found the port yet has sent by the kernel, and what it sends next by the port: so for a while after
-// the port says that it looks for something, the kernel is asked first. `tail` was read before.
-static void come_of_age(struct signal_own *own)
-{
-	bool late = phi_now_coarse_ns() > own->young_until_ns;
-	if (phi_inbox_adopt(own->quiet & ~own->kernels & SIGNAL_QUEUED_MASK) && late)
-		own->young_until_ns = 0;
-}
-
 void phi_inbox_drain(void)
 {
 	struct signal_own *own = phi_own();
@@ -309,10 +302,9 @@ bool phi_inbox_accept(const siginfo_t *info)
 }
 
 // What there is no room for is left where it is: to give it back would put it behind what came after it.
-bool phi_inbox_adopt(uint64_t signals)
+static bool take_in(uint64_t signals, uint64_t *bells)
 {
 	const struct timespec none = {0, 0};
-	uint64_t again = 0;
 	siginfo_t info;
 	memset(&info, 0, sizeof info);
 	while (signals != 0) {
@@ -320,10 +312,26 @@ bool phi_inbox_adopt(uint64_t signals)
 			return false;
 		if (syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) <= 0)
 			return true;
-		if (!phi_inbox_hears(&info))
+		if (phi_inbox_hears(&info))
+			*bells |= SIGNAL_BIT(info.si_signo);
+		else
 			phi_inbox_accept(&info);
 	}
 	return true;
+}
+
+bool phi_inbox_adopt(uint64_t signals)
+{
+	struct signal_own *own = phi_own();
+	uint64_t bells = 0;
+	bool all_in = take_in(signals, &bells);
+	for (; own != NULL && bells != 0; bells &= bells - 1) {
+		int signo = __builtin_ctzll(bells) + 1;
+		bool more = lists[signo].count > 0 || load_relaxed_u64(&own->port->tail) != own->drained;
+		if (more && (own->caught & ~own->quiet & SIGNAL_BIT(signo)))
+			phi_bell_self(signo); // a handler waits for it
+	}
+	return all_in;
 }
 
 bool phi_inbox_hears(const siginfo_t *info)

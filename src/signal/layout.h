@@ -30,11 +30,10 @@ struct signal_record {
 	int32_t code;
 	uint16_t signo;
 	uint16_t payload_bytes; // of payload[same index]
-	uint64_t flags;
+	uint32_t
+		after_kernel; // its sender has sent by the kernel since its last one here: that comes first
+	uint32_t reserved;
 };
-
-// Its sender has sent by the kernel before: what the kernel has of this number comes first.
-#define SIGNAL_AFTER_KERNEL 1
 
 struct signal_payload {
 	uint8_t bytes[64];

@@ -87,8 +87,7 @@ static bool lock_port(struct signal_own *own, struct phi_hold *h)
 {
 	phi_enter(h);
 	int r = phi_lock_take(h, &own->port->send, PATIENCE_NS);
-	if (r == 0 ||
-	    r == -EOWNERDEAD) // a dead sender leaves nothing half done: its commit is one store
+	if (r == 0 || r == -EOWNERDEAD) // a dead sender leaves nothing half done
 		return true;
 	phi_leave(h);
 	store_relaxed_u32(&own->port->impatience, load_relaxed_u32(&own->port->impatience) + 1);
@@ -299,8 +298,7 @@ static struct signal_own *make(void)
 	                                 .id = own->region.header.id[0],
 	                                 .pid = own->pid,
 	                                 .pidfd = -1,
-	                                 .own = true,
-	                                 .by_kernel = 1};
+	                                 .own = true};
 	if (phi_mark_map_apart(&own->mark, own->region.fd, SIGNAL_MARK_AT) == 0)
 		vouch(own);
 	return own;

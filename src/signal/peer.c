@@ -137,7 +137,6 @@ static struct signal_peer *open_peer(pid_t pid)
 	}
 	p->port = (struct signal_port *)(p->region.base + PHI_REGION_BODY);
 	p->id = p->region.header.id[0];
-	p->by_kernel = 1; // while the port was not there, perhaps
 	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	p->mark = mark_of(p);
 	// Asked after the pidfd was opened: its process is the port's.

@@ -99,7 +99,7 @@ struct signal_peer {
 	uint32_t users;
 	uint32_t mark; // what the owner's mark said at the last look that found it alive
 	bool own;
-	uint32_t by_kernel; // a signal went by the kernel, so the next one through the port says so
+	uint32_t kernel_sends; // of this process, as of its last signal to this port; the port's lock
 	struct signal_peer *next;
 };
 
@@ -119,9 +119,7 @@ struct signal_own {
 	uint64_t kernels; // in a signalfd: the kernel's business, whatever else is said of them; "
 	uint64_t belled;  // in a descriptor that tells of the port: always a bell; \"
 	uint32_t sleepers[SIGNAL_NUMBERS]; // threads asleep for each; "
-	int64_t
-		young_until_ns; // until then, what senders sent by the kernel before may have to come first
-	struct signal_peer self; // for signals to oneself
+	struct signal_peer self;           // for signals to oneself
 };
 
 // The port, or NULL: this process has none (yet).
@@ -157,10 +155,8 @@ void phi_bell_make(siginfo_t *info, const struct signal_record *rec);
 bool phi_bell_is(const siginfo_t *info);
 // Without its siginfo, which the kernel had no room to keep: a bell, or somebody's kill.
 bool phi_bell_may_be(const siginfo_t *info);
-// Ring this process itself: to be delivered to this thread.
+// Ring this process itself.
 void phi_bell_self(int signo);
-// The same for whichever thread takes it.
-void phi_bell_process(int signo);
 // Give a signal back to the kernel, for the process, with all that is known of it: false if it would not take it.
 bool phi_bell_return(const siginfo_t *info);
 // Whether this kernel hands such a word on (an emulator does not).

@@ -46,10 +46,12 @@ uid_t phi_sender_uid(void)
 
 // ---- the kernel's way ----
 
-static int kernel_send(pid_t pid, const struct signal_record *r)
+// How many queued signals this process has sent by the kernel, plus one: who sends by a port next has to say so
+// (`after_kernel`). Counted afterwards: what says so on behalf of all threads comes later than what it speaks of.
+static uint32_t kernel_sends = 1;
+
+static int kernel_queue(pid_t pid, const struct signal_record *r)
 {
-	if (r->code == SI_USER)
-		return syscall(SYS_kill, pid, r->signo) != 0 ? -errno : 0;
 	siginfo_t info;
 	memset(&info, 0, sizeof info);
 	info.si_signo = r->signo;
@@ -57,7 +59,16 @@ static int kernel_send(pid_t pid, const struct signal_record *r)
 	info.si_pid = r->pid;
 	info.si_uid = r->uid;
 	info.si_value.sival_ptr = (void *)(uintptr_t)r->value;
-	return syscall(SYS_rt_sigqueueinfo, pid, r->signo, &info) != 0 ? -errno : 0;
+	return (int)syscall(SYS_rt_sigqueueinfo, pid, r->signo, &info);
+}
+
+static int kernel_send(pid_t pid, const struct signal_record *r)
+{
+	int sent = r->code == SI_USER ? (int)syscall(SYS_kill, pid, r->signo) : kernel_queue(pid, r);
+	int e = sent != 0 ? -errno : 0;
+	if (r->signo >= SIGNAL_STANDARD)
+		add_acq_rel_u32(&kernel_sends, 1);
+	return e;
 }
 
 // To the process that the port is of, whoever has the number now.
@@ -138,8 +149,10 @@ static void write_record(struct signal_peer *p, const struct signal_message *m, 
 	struct signal_payload *payloads = (struct signal_payload *)(p->region.base + SIGNAL_PAYLOAD_AT);
 	if (m->record.payload_bytes > 0)
 		memcpy(&payloads[slot], m->payload, m->record.payload_bytes);
+	uint32_t sends = load_acquire_u32(&kernel_sends);
 	ring[slot] = m->record;
-	ring[slot].flags = load_relaxed_u32(&p->by_kernel) ? SIGNAL_AFTER_KERNEL : 0;
+	ring[slot].after_kernel = p->kernel_sends != sends;
+	p->kernel_sends = sends;
 }
 
 // Under the lock: 0, 1 the bell is still owed (to this process itself), -errno.
@@ -157,11 +170,12 @@ static int enqueue(struct signal_peer *p, const struct signal_message *m, bool b
 	}
 	write_record(p, m, (uint32_t)tail & (size - 1));
 	int e = bell ? ring_once(p, &m->record) : 0;
-	if (e < 0)
+	if (e < 0) {
+		p->kernel_sends = 0; // what it would have said is still to be said
 		return e;
+	}
 	note(port, &m->record, tail);
 	store_relaxed_u32(&port->sender_cpu, phi_cpu());
-	store_relaxed_u32(&p->by_kernel, 0);
 	store_release_u64(&port->tail, tail + 1); // SIGNAL_TAIL
 	store_release_u64(&port->events, port->events + 1);
 	return e;
@@ -198,7 +212,6 @@ static int push_locked(struct signal_peer *p, const struct signal_message *m, bo
 	    (!queues && (!quiet || asleep))) {
 		if (m->to_port)
 			return quiet || caught ? -ENOTSUP : -ESRCH;
-		store_relaxed_u32(&p->by_kernel, 1);
 		return queues && !only_look ? kernel_send(p->pid, r) : -ENOTSUP;
 	}
 	if (only_look)
@@ -225,7 +238,6 @@ int phi_signal_push(struct signal_peer *p, const struct signal_message *m, bool 
 			r = settle(p, &m->record, went);
 	} else {
 		r = -ENOTSUP; // this thread itself, interrupted, or somebody who is stopped, has it
-		store_relaxed_u32(&p->by_kernel, 1);
 	}
 	phi_leave(&h);
 	phi_signal_leave();

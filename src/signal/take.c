@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define KERNEL_FIRST_EVERY 64
+#define KERNEL_TOO_EVERY 64
 
 struct taking {
 	uint64_t signals;
@@ -58,18 +58,39 @@ static void hand_on(struct signal_own *own)
 	if (__builtin_expect(left == 0 || (left & own->handed_on) != 0, 1))
 		return;
 	own->handed_on |= left & -left;
-	phi_bell_process(__builtin_ctzll(left) + 1);
+	phi_bell_self(__builtin_ctzll(left) + 1);
+}
+
+// Whether the kernel has something of a lower number than what is here; that of the same number goes behind it.
+static bool ask_kernel(const struct taking *t, int signo, siginfo_t *info)
+{
+	static uint32_t turns;
+	const struct timespec none = {0, 0};
+	uint64_t lower = t->signals & (SIGNAL_BIT(signo) - 1);
+	if (++turns % KERNEL_TOO_EVERY == 0)
+		phi_inbox_adopt(SIGNAL_BIT(signo) & ~t->own->kernels);
+	return lower != 0 && syscall(SYS_rt_sigtimedwait, &lower, info, &none, sizeof lower) > 0;
+}
+
+static int take_lowest(const struct taking *t, siginfo_t *info)
+{
+	for (;;) {
+		phi_inbox_drain();
+		int signo = phi_inbox_lowest(t->signals);
+		if (signo != 0 && ask_kernel(t, signo, info)) {
+			if (!phi_inbox_hears(info))
+				return info->si_signo;
+		} else {
+			if (signo != 0)
+				phi_inbox_pop(signo, info);
+			return signo;
+		}
+	}
 }
 
 static int take_here(const struct taking *t, siginfo_t *info)
 {
-	static uint32_t turns;
-	if (++turns % KERNEL_FIRST_EVERY == 0)
-		phi_inbox_adopt(t->signals & ~t->own->kernels);
-	phi_inbox_drain();
-	int signo = phi_inbox_lowest(t->signals);
-	if (signo != 0)
-		phi_inbox_pop(signo, info);
+	int signo = take_lowest(t, info);
 	hand_on(t->own);
 	return signo;
 }
