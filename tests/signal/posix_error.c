@@ -39,8 +39,17 @@ TEST(sending_what_is_no_signal_is_einval)
 		CHECK_ERR(sigqueue(getpid(), sig, value_of(1)), EINVAL);
 		CHECK_ERR(raise(sig), EINVAL);
 		CHECK_EQ(pthread_kill(pthread_self(), sig), EINVAL);
-		CHECK_EQ(pthread_sigqueue(pthread_self(), sig, value_of(1)), EINVAL);
 	}
+	CHECK(nothing_is_pending());
+}
+
+TEST(queueing_to_a_thread_what_is_no_signal_is_einval)
+{
+	block(SET(RT0));
+	send_to_thread(pthread_self(), RT0, 1);
+	take_value(SET(RT0), RT0, 1);
+	for (int i = 0; i < NO_SIGNALS_MAX; i++)
+		CHECK_EQ(pthread_sigqueue(pthread_self(), no_signal[i], value_of(1)), EINVAL);
 	CHECK(nothing_is_pending());
 }
 

@@ -71,7 +71,7 @@ TEST(own_signals_say_how_they_were_sent)
 		info = receive(sig, i % 2);
 		expect_info(&info, sig, SI_QUEUE, getpid());
 		CHECK_EQ(info.si_value.sival_int, 77);
-		CHECK_EQ(pthread_sigqueue(pthread_self(), sig, value_of(78)), 0);
+		send_to_thread(pthread_self(), sig, 78);
 		info = receive(sig, i % 2);
 		expect_info(&info, sig, SI_QUEUE, getpid());
 		CHECK_EQ(info.si_value.sival_int, 78);

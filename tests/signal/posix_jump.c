@@ -46,7 +46,7 @@ TEST(signal_comes_again_after_siglongjmp_many_times)
 {
 	static volatile int rounds;
 
-	for (int i = 0; i < KINDS; i++) {
+	for (volatile int i = 0; i < KINDS; i = i + 1) {
 		forget_notes();
 		handle(one_of_kind(i), jump, 0);
 		rounds = 0;

@@ -132,7 +132,7 @@ TEST(signal_to_a_thread_is_taken_by_that_thread)
 	block(SET(RT0));
 	start_takers(t, TAKERS);
 	for (int i = 0; i < 200; i++) {
-		CHECK_EQ(pthread_sigqueue(t[i % TAKERS].thread, RT0, value_of(i)), 0);
+		send_to_thread(t[i % TAKERS].thread, RT0, i);
 		if (i % 50 == 0)
 			test_wait_asleep(atomic_load(&t[(i + 1) % TAKERS].tid));
 	}
@@ -171,7 +171,7 @@ TEST(signal_to_a_thread_is_pending_for_that_thread_alone)
 	block(SET(RT0, RT1));
 	for (int i = 0; i < 2; i++)
 		CHECK_EQ(pthread_create(&h[i].thread, NULL, look_at_pending, &h[i]), 0);
-	CHECK_EQ(pthread_sigqueue(h[1].thread, RT0, value_of(5)), 0);
+	send_to_thread(h[1].thread, RT0, 5);
 	send_self(RT1, 6);
 	CHECK(!is_pending(RT0));
 	CHECK(is_pending(RT1));
@@ -192,7 +192,7 @@ TEST(threads_own_signals_and_those_of_the_process_are_both_taken)
 
 	block(SET(RT0));
 	for (int i = 0; i < 10; i++) {
-		CHECK_EQ(pthread_sigqueue(pthread_self(), RT0, value_of(100 + i)), 0);
+		send_to_thread(pthread_self(), RT0, 100 + i);
 		send_self(RT0, i);
 	}
 	for (int i = 0, process = 0; i < 20; i++) { // each kind in its order

@@ -59,7 +59,7 @@ TEST(signal_to_a_thread_is_handled_by_that_thread)
 		if (n % 2 == 0 || sig == SIGUSR1)
 			CHECK_EQ(pthread_kill(w[n % 3].thread, sig), 0);
 		else
-			CHECK_EQ(pthread_sigqueue(w[n % 3].thread, sig, value_of(n)), 0);
+			send_to_thread(w[n % 3].thread, sig, n);
 		wait_count(&noted, n + 1);
 		CHECK_EQ(notes[n].tid, atomic_load(&w[n % 3].tid));
 		CHECK_EQ(notes[n].sig, sig);
@@ -75,7 +75,7 @@ TEST(queued_signals_to_a_thread_keep_order_and_values)
 	note_signal(RT0);
 	start(&w, compute, NO_SIGNALS);
 	for (int i = 0; i < 500; i++)
-		CHECK_EQ(pthread_sigqueue(w.thread, RT0, value_of(i)), 0);
+		send_to_thread(w.thread, RT0, i);
 	wait_count(&noted, 500);
 	for (int i = 0; i < 500; i++) {
 		expect_note(i, RT0, i);

@@ -255,6 +255,15 @@ static inline void send_self(int sig, int value)
 	send_value(getpid(), sig, value);
 }
 
+static inline void send_to_thread(pthread_t thread, int sig, int value)
+{
+	const int error = pthread_sigqueue(thread, sig, value_of(value));
+
+	if (error == ENOSYS)
+		SKIP("this C library does not queue signals to threads");
+	CHECK_EQ(error, 0);
+}
+
 // ---- taking ----
 
 // Being stopped and continued ends the kernel's sigwaitinfo.
