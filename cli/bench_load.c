@@ -29,8 +29,17 @@ static bench_body *const UNITS_BODY[BENCH_KINDS] = {
 	[BENCH_CONTEND] = bench_units_contend_worker,
 };
 
+static bench_body *const SIGNAL_BODY[BENCH_KINDS] = {
+	[BENCH_SAME] = bench_signal_same_worker,           [BENCH_STREAM] = bench_signal_stream_worker,
+	[BENCH_ROUNDTRIP] = bench_signal_roundtrip_worker, [BENCH_IDLE] = bench_signal_idle_worker,
+	[BENCH_BURST] = bench_signal_burst_worker,         [BENCH_SINGLE] = bench_signal_burst_worker,
+	[BENCH_CHECK] = bench_signal_check_worker,
+};
+
 static bench_body *body_of(const struct bench_case *c, const struct bench_ops *ops)
 {
+	if (ops->queue)
+		return SIGNAL_BODY[c->kind];
 	return ops->post ? UNITS_BODY[c->kind] : BODY[c->kind];
 }
 
@@ -40,11 +49,14 @@ size_t bench_workers(const struct bench_case *c)
 	case BENCH_SAME:
 	case BENCH_FILL:
 	case BENCH_LIFE:
-	case BENCH_VISIT: return 1;
+	case BENCH_VISIT:
+	case BENCH_CHECK: return 1;
 	case BENCH_CONTEND:
 	case BENCH_BLOCKS: return c->processes;
 	case BENCH_STREAM: return c->senders + c->receivers;
-	case BENCH_ROUNDTRIP: return 2;
+	case BENCH_ROUNDTRIP:
+	case BENCH_BURST:
+	case BENCH_SINGLE: return 2;
 	case BENCH_IDLE: return 1 + c->receivers;
 	case BENCH_EVENTS: return 2;
 	}
@@ -113,7 +125,7 @@ static void reckon(const struct bench_case *c, struct bench_team *team, struct b
 	out->cpu_ns = cpu / ops;
 	out->switches = switches / ops;
 	out->calls = calls / ops;
-	if (c->kind == BENCH_ROUNDTRIP) {
+	if (bench_has_samples(c->kind)) {
 		out->p50_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.50);
 		out->p99_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.99);
 	}
@@ -156,7 +168,7 @@ static void repeat(const struct bench_case *c, const struct bench_ops *ops, uint
 	const int ends = ends_of(c);
 	memset(sample, 0, sizeof(*sample));
 	load.work = c->work_ns ? bench_work_of(c->work_ns) : 0;
-	if (c->kind == BENCH_ROUNDTRIP && load.count > MAX_ROUNDTRIPS)
+	if (bench_has_samples(c->kind) && load.count > MAX_ROUNDTRIPS)
 		load.count = MAX_ROUNDTRIPS;
 	if (create_ends(&load, ends) != 0) {
 		sample->error = strerror(errno);
@@ -165,7 +177,7 @@ static void repeat(const struct bench_case *c, const struct bench_ops *ops, uint
 	sample->size = load.end[0].size;
 	sample->depth = load.end[0].depth;
 	sample->pipe_size = load.end[0].pipe_size;
-	const size_t times = c->kind == BENCH_ROUNDTRIP ? (size_t)load.count : 0;
+	const size_t times = bench_has_samples(c->kind) ? (size_t)load.count : 0;
 	if (bench_team_init(&team, bench_workers(c), times) != 0) {
 		sample->error = strerror(errno);
 	} else {
@@ -200,6 +212,8 @@ uint64_t bench_calibrate(const struct bench_case *c, const struct bench_ops *ops
 {
 	if (c->kind == BENCH_IDLE)
 		return (uint64_t)ns;
+	if (c->kind == BENCH_CHECK) // what is told is no measure of how long it takes
+		return (uint64_t)ns / 4;
 	// A short run is mostly its start, where the workers meet: so grow until most of the time is work.
 	const uint64_t least = c->kind == BENCH_LIFE ? 1 : 64;
 	for (uint64_t count = c->kind == BENCH_LIFE ? 1 : 256;;) {

@@ -3,7 +3,8 @@
 // The workloads: what is done, how often, by whom, and the check that it was done right. They know
 // a contestant only by its struct bench_ops, so that all of them run the very same code:
 // bench_*_ops.c have the library's and the system's objects, bench/peers/ the others. bench_work.c and
-// bench_events.c do the work with messages, bench_units.c with semaphores, bench_memory.c with memory.
+// bench_events.c do the work with messages, bench_units.c with semaphores, bench_memory.c with memory,
+// bench_signal_work.c with signals.
 //
 // Every message carries who sent it and its number at both ends, and every receiver checks them: a
 // transport that loses, repeats, reorders or tears cannot look fast. Nor can a semaphore that loses a
@@ -13,6 +14,7 @@
 
 #include "bench_core.h"
 
+#include <signal.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -30,9 +32,18 @@ enum bench_kind {
 	BENCH_LIFE,   // one operation = create, map, touch every page, unmap, remove
 	BENCH_VISIT,  // one operation = map an object that is there, touch a page, unmap
 	BENCH_BLOCKS, // one operation = allocate + free, in each process
+	BENCH_BURST,  // bursts of `depth` signals to a process that computes; one operation = a signal
+	BENCH_SINGLE, // the same, one at a time: how long until its handler begins
+	BENCH_CHECK,  // one operation = what a call of the library pays to see that no handler waits
 };
 
-#define BENCH_KINDS (BENCH_BLOCKS + 1)
+#define BENCH_KINDS (BENCH_CHECK + 1)
+
+// Kinds that take the time of each operation by itself.
+static inline bool bench_has_samples(enum bench_kind kind)
+{
+	return kind == BENCH_ROUNDTRIP || kind == BENCH_SINGLE;
+}
 
 // A side that does not use the library, where the other one does.
 enum bench_stranger { BENCH_NOBODY, BENCH_FOREIGN_SENDER, BENCH_FOREIGN_RECEIVER };
@@ -73,6 +84,9 @@ struct bench_case {
 	unsigned work_ns; // BENCH_CONTEND: computing inside the section, and outside
 	unsigned live;    // BENCH_BLOCKS: that each process has at a time
 	size_t smallest;  // BENCH_BLOCKS: sizes from here to `size`; 0: `size` only
+
+	// Signals.
+	bool standard; // one of those that merge, by kill
 };
 
 #define BENCH_CONTESTANTS 4
@@ -97,6 +111,10 @@ extern const struct bench_case bench_shm_cases[], bench_arena_cases[];   // benc
 extern const struct bench_ops bench_shm_posthaste, bench_shm_system;     // bench_shm_ops.c
 extern const struct bench_ops bench_shm_reserved;                        // bench_shm_ops.c
 extern const struct bench_ops bench_arena_posthaste, bench_arena_malloc; // bench_arena_ops.c
+
+extern const struct bench_case bench_signal_cases[];  // bench_signal.c
+extern const struct bench_ops bench_signal_posthaste; // bench_signal_ops.c
+extern const struct bench_ops bench_signal_kernel;    // bench_signal_ops.c
 
 #define BENCH_MIN_SIZE 24
 #define BENCH_MARKS_EVERY 4096 // a byte stream's messages are marked so often, besides both ends
@@ -151,6 +169,14 @@ struct bench_ops {
 	int (*deallocate)(struct bench_end *end, uint64_t block);
 	void *(*address)(struct bench_end *end, uint64_t block);
 
+	// Signals, as POSIX has them: sigqueue, kill, sigwaitinfo, sigaction. `call` makes n empty calls, with what a call of
+	// the library does at its end, or without.
+	int (*queue)(pid_t to, int sig, const union sigval value);
+	int (*kill)(pid_t to, int sig);
+	int (*take)(const sigset_t *set, siginfo_t *info);
+	int (*handle)(int sig, const struct sigaction *act, struct sigaction *old);
+	void (*call)(uint64_t n, bool checked);
+
 	bool (*can)(const struct bench_case *c); // NULL: all of its room
 };
 
@@ -160,7 +186,7 @@ struct bench_sample {
 	double cpu_ns;         // CPU time of all workers together (of the receivers, for BENCH_IDLE)
 	double switches;       // context switches of all workers together
 	double calls;          // system calls of all workers together; only from bench_count_calls
-	double p50_ns, p99_ns; // BENCH_ROUNDTRIP: of single round trips; else 0
+	double p50_ns, p99_ns; // BENCH_ROUNDTRIP, BENCH_SINGLE: of single ones; else 0
 	size_t size, depth;    // in fact used
 	size_t pipe_size;
 	double huge;       // share of the memory that was in huge pages, 0 to 1

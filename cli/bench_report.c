@@ -182,7 +182,7 @@ static void human(const struct bench_row *row, const struct bench_options *opt)
 	const struct bench_case *c = row->c;
 	printf("%-19s %-31s %8s %8s", c->test, c->what, size_text(c->size), capacity_text(row));
 	figures(row, opt, offsetof(struct bench_result, ns));
-	if (c->kind == BENCH_ROUNDTRIP) {
+	if (bench_has_samples(c->kind)) {
 		sub_row(row, opt, "p50", offsetof(struct bench_result, p50_ns));
 		sub_row(row, opt, "p99", offsetof(struct bench_result, p99_ns));
 	}
@@ -226,7 +226,7 @@ static void json_side(const struct bench_row *row, const struct bench_options *o
 	json_field(name, "ns", r->ns);
 	json_field(name, "cpu_ns", r->cpu_ns);
 	json_field(name, "switches", r->switches);
-	if (row->c->kind == BENCH_ROUNDTRIP) {
+	if (bench_has_samples(row->c->kind)) {
 		json_field(s ? name : "", "p50_ns", r->p50_ns);
 		json_field(s ? name : "", "p99_ns", r->p99_ns);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The workers of each workload (bench_work.c, bench_events.c, bench_units.c, bench_memory.c), for
-// bench_load.c, which starts them, and what those with messages have in common: sending and receiving
+// The workers of each workload (bench_work.c, bench_events.c, bench_units.c, bench_memory.c,
+// bench_signal_work.c), for bench_load.c, which starts them, and what those with messages have in common: sending and receiving
 // some that can be checked.
 #ifndef CLI_BENCH_WORK_H
 #define CLI_BENCH_WORK_H
@@ -68,6 +68,12 @@ void bench_units_contend_worker(struct bench_team *team, void *arg);
 void bench_life_worker(struct bench_team *team, void *arg);
 void bench_visit_worker(struct bench_team *team, void *arg);
 void bench_blocks_worker(struct bench_team *team, void *arg);
+void bench_signal_same_worker(struct bench_team *team, void *arg);
+void bench_signal_stream_worker(struct bench_team *team, void *arg);
+void bench_signal_roundtrip_worker(struct bench_team *team, void *arg);
+void bench_signal_idle_worker(struct bench_team *team, void *arg);
+void bench_signal_burst_worker(struct bench_team *team, void *arg);
+void bench_signal_check_worker(struct bench_team *team, void *arg);
 
 // Compute for so many turns; how many take `ns` on this machine, found out once in a process.
 void bench_work(uint64_t turns);
