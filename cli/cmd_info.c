@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // cmd_info.c - posthaste info: everything that can be seen of an object, without disturbing its users; it works
-// when they hang. ring_show.c has the pipes, units_show.c the semaphores, shared_show.c the shared memory.
+// when they hang. ring_show.c has the pipes, units_show.c the semaphores, shared_show.c the shared memory,
+// signals_show.c the signals.
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 #include "shared.h"
 #include "shared_show.h"
 #include "show.h"
+#include "signals_show.h"
 #include "units.h"
 #include "units_show.h"
 
@@ -161,6 +163,8 @@ static int show(const char *argument, enum object_kind only, bool as_json)
 	case OBJECT_QUEUE: return show_queue(object.name, as_json);
 	case OBJECT_SEM: return show_sem(object.name, as_json);
 	case OBJECT_SHM: return show_shm(object.name, as_json);
+	case OBJECT_SIGNALS: return signals_show(object.name, as_json);
+	case OBJECT_PORT: return port_show(object.name, as_json);
 	case OBJECT_NONE: return object_fail_none(object.name);
 	case OBJECT_WRONG: return object.status;
 	default: return show_pipe(argument, object.file, kind == OBJECT_FIFO, as_json);
@@ -191,12 +195,13 @@ static int run(int argc, char **argv)
 
 const struct command cmd_info = {
 	.name = "info",
-	.arguments = "NAME [--kind KIND] [--json]",
-	.summary = "Show everything about one object.",
-	.help = "  -k, --kind KIND   mq, sem or shm: where objects of several kinds have the name\n"
-			"      --json        one JSON object\n\n"
-			"NAME is a name in the namespace, the path of a FIFO, or pipe:[INODE] or\n"
-			"fifo:[INODE] as ls shows it.\n",
+	.arguments = "NAME|PID [--kind KIND] [--json]",
+	.summary = "Show everything about one object, or about the signals of a process.",
+	.help =
+		"  -k, --kind KIND   mq, sem, shm, port, or signals: where several kinds have the name\n"
+		"      --json        one JSON object\n\n"
+		"NAME is a name in the namespace, the path of a FIFO, or pipe:[INODE] or\n"
+		"fifo:[INODE] as ls shows it. PID is a process that uses this library for signals.\n",
 	.run = run,
 };
 

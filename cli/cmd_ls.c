@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // cmd_ls.c - posthaste ls: lists the objects of the namespace, who uses them and who sleeps on them:
-// queues, semaphores, shared memory, and the rings of pipes and FIFOs. What may not be looked into is listed all the same, with
+// queues, semaphores, shared memory, the rings of pipes and FIFOs, and ports for signals. What may not be looked into is listed all the same, with
 // what its file tells.
 #include <errno.h>
 #include <inttypes.h>
@@ -18,22 +18,28 @@
 #include "shared.h"
 #include "shared_show.h"
 #include "show.h"
+#include "signals_show.h"
 #include "table.h"
 #include "units.h"
 #include "units_show.h"
 
 static const struct option options[] = {
-	{"queues", no_argument, NULL, 'Q'}, {"sems", no_argument, NULL, 'S'},
-	{"shm", no_argument, NULL, 'M'},    {"pipes", no_argument, NULL, 'P'},
-	{"names", no_argument, NULL, 'n'},  {"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},   {0},
+	{"queues", no_argument, NULL, 'Q'},
+	{"sems", no_argument, NULL, 'S'},
+	{"shm", no_argument, NULL, 'M'},
+	{"pipes", no_argument, NULL, 'P'},
+	{"names", no_argument, NULL, 'n'},
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{"signals", no_argument, NULL, 'G'},
+	{0},
 };
 
 enum format { FORMAT_TABLE, FORMAT_NAMES, FORMAT_JSON };
 
 struct view {
 	enum format format;
-	bool queues, sems, shm, pipes; // none: everything
+	bool queues, sems, shm, pipes, signals; // none: everything
 	struct table table;
 };
 
@@ -235,6 +241,19 @@ static void show_shm(struct view *view, const struct names *list, const char *na
 		add_shm(&view->table, name, &info);
 }
 
+static void show_signals(struct view *view, const struct names *list, const char *name)
+{
+	const bool named = strcmp(list->prefix, NAMES_PORTS) == 0;
+	struct stat file;
+
+	if (!name_stat(list->prefix, name, &file))
+		return;
+	if (view->format == FORMAT_JSON)
+		(named ? port_line_json : signals_line_json)(name, &file);
+	else
+		(named ? port_line : signals_line)(&view->table, name, &file);
+}
+
 // The objects of one kind that have names in the namespace.
 static int show_names(struct view *view, const char *prefix,
                       void (*show)(struct view *, const struct names *, const char *))
@@ -299,6 +318,10 @@ static int show_all(struct view *view)
 		status = show_names(view, NAMES_SHM, show_shm);
 	if (view->pipes && status == STATUS_DONE)
 		status = show_rings(view);
+	if (view->signals && status == STATUS_DONE)
+		status = show_names(view, NAMES_SIGNALS, show_signals);
+	if (view->signals && status == STATUS_DONE)
+		status = show_names(view, NAMES_PORTS, show_signals);
 	if (view->format != FORMAT_TABLE)
 		return status;
 	if (status == STATUS_DONE)
@@ -316,6 +339,7 @@ static void take_option(int opt, struct view *view)
 	case 'Q': view->queues = true; break;
 	case 'S': view->sems = true; break;
 	case 'M': view->shm = true; break;
+	case 'G': view->signals = true; break;
 	default: view->pipes = true; break;
 	}
 }
@@ -326,7 +350,7 @@ static int run(int argc, char **argv)
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":QSMPnjh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":QSMPGnjh", options, NULL)) != -1) {
 		if (opt == 'h' || opt == '?' || opt == ':')
 			return cli_other_option(opt, argv);
 		take_option(opt, &view);
@@ -334,26 +358,29 @@ static int run(int argc, char **argv)
 	if (optind != argc)
 		return cli_usage_error("ls takes no names; for one object: posthaste info %s",
 		                       argv[optind]);
-	if (!view.queues && !view.sems && !view.shm && !view.pipes)
-		view.queues = view.sems = view.shm = view.pipes = true;
+	if (!view.queues && !view.sems && !view.shm && !view.pipes && !view.signals)
+		view.queues = view.sems = view.shm = view.pipes = view.signals = true;
 	return show_all(&view);
 }
 
 const struct command cmd_ls = {
 	.name = "ls",
-	.arguments = "[--queues] [--sems] [--shm] [--pipes] [--names] [--json]",
+	.arguments = "[--queues] [--sems] [--shm] [--pipes] [--signals] [--names] [--json]",
 	.summary = "List the objects of the namespace, their users and sleepers.",
 	.help =
 		"  -Q, --queues   message queues only; several such options may be given\n"
 		"  -S, --sems     semaphores only\n"
 		"  -M, --shm      shared memory only\n"
 		"  -P, --pipes    pipes and FIFOs only: those that have a ring\n"
+		"  -G, --signals  ports for signals only: those of processes, by pid, and named ones\n"
 		"      --names    the names alone, one a line\n"
 		"      --json     one JSON object a line\n\n"
 		"SLEEPERS counts who is blocked: r receivers on the empty queue, s senders on the full\n"
 		"one; readers and writers of a pipe, whose writers are one if there are any; w who waits\n"
 		"for a semaphore. LAST-SENDER and LAST-RECEIVER are pid,age. Of a semaphore, VALUE is the\n"
 		"units that are there; with holders DEPTH is all units, USED those that are held. USED of a\n"
-		"pipe is the bytes in the ring, STATE says where its bytes go now: ring or kernel.\n",
+		"pipe is the bytes in the ring, STATE says where its bytes go now: ring or kernel.\n"
+		"USED of a process's port is the signals in its queue, of a named port those who have joined\n"
+		"it; w the threads that are asleep for signals; unused: who it was of is gone.\n",
 	.run = run,
 };

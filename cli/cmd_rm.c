@@ -12,6 +12,7 @@
 #include "pipe/pipe.h"
 #include "queue.h"
 #include "shared.h"
+#include "signals_left.h"
 #include "units.h"
 
 static const struct option options[] = {
@@ -67,6 +68,8 @@ static int remove_one(const char *argument, enum object_kind kind, bool force)
 	case OBJECT_QUEUE: return remove_queue(object.name, force);
 	case OBJECT_SEM: return remove_sem(object.name, force);
 	case OBJECT_SHM: return remove_shm(object.name, force);
+	case OBJECT_SIGNALS: return signals_remove(NAMES_SIGNALS, object.name, force);
+	case OBJECT_PORT: return signals_remove(NAMES_PORTS, object.name, force);
 	case OBJECT_NONE: return force ? STATUS_DONE : object_fail_none(object.name);
 	case OBJECT_FIFO: return remove_fifo(argument, force);
 	case OBJECT_PIPE:
@@ -77,8 +80,8 @@ static int remove_one(const char *argument, enum object_kind kind, bool force)
 	}
 }
 
-// The rings that no process has mapped, and the shared memory that is to go with its last user: the next
-// process that makes one would do the same.
+// The rings that no process has mapped, the shared memory that is to go with its last user, and the ports for signals of
+// processes that are gone: the next process that makes one would do the same.
 static int remove_leftovers(void)
 {
 	const int dir = phi_namespace_open();
@@ -89,7 +92,7 @@ static int remove_leftovers(void)
 		                strerror(-dir));
 	const int shared = ph_shm_sweep();
 
-	printf("%d removed\n", phi_pipe_sweep(dir) + (shared > 0 ? shared : 0));
+	printf("%d removed\n", phi_pipe_sweep(dir) + (shared > 0 ? shared : 0) + signals_sweep());
 	close(dir);
 	return STATUS_DONE;
 }
@@ -130,11 +133,14 @@ static int run(int argc, char **argv)
 const struct command cmd_rm = {
 	.name = "rm",
 	.arguments = "NAME... [--kind KIND] [--force] [--leftovers]",
-	.summary = "Remove queues, semaphores, shared memory and FIFOs.",
-	.help = "  -k, --kind KIND   mq, sem or shm: where objects of several kinds have the name\n"
-			"  -f, --force       content if nothing has that name\n"
-			"  -l, --leftovers   remove the rings of pipes that no process has open any more, and\n"
-			"                    shared memory that is to go with its last user and has none\n\n"
-			"NAME is a name in the namespace, or the path of a FIFO.\n",
+	.summary = "Remove queues, semaphores, shared memory, FIFOs, and what the dead have left.",
+	.help =
+		"  -k, --kind KIND   mq, sem, shm, port, or signals: where several kinds have the name\n"
+		"  -f, --force       content if nothing has that name\n"
+		"  -l, --leftovers   remove the rings of pipes that no process has open any more, shared\n"
+		"                    memory that is to go with its last user and has none, and ports\n"
+		"                    for signals whose processes are gone\n\n"
+		"NAME is a name in the namespace, or the path of a FIFO. A port for signals, of a process\n"
+		"or with a name, goes with who uses it, and not before.\n",
 	.run = run,
 };

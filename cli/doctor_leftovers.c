@@ -17,6 +17,7 @@
 #include "queue.h"
 #include "ring.h"
 #include "shared.h"
+#include "signals_left.h"
 #include "units.h"
 
 #define TEMPORARY_PREFIX ".tmp-"
@@ -210,6 +211,17 @@ static size_t check_rings(struct doctor *doctor, const char *directory)
 	return unused + damaged;
 }
 
+static size_t check_signals(struct doctor *doctor)
+{
+	const size_t unused = (size_t)signals_count_left();
+
+	if (unused > 0)
+		doctor_advise(doctor_say(doctor, SEVERITY_NOTE, "leftovers",
+		                         "%zu ports for signals of processes that are gone", unused),
+		              "posthaste rm --leftovers");
+	return unused;
+}
+
 void doctor_check_leftovers(struct doctor *doctor, const char *directory)
 {
 	const size_t found =
@@ -217,7 +229,7 @@ void doctor_check_leftovers(struct doctor *doctor, const char *directory)
 		check_files(doctor, directory, "FIFOs for poll that nobody uses", is_unused_fifo) +
 		check_names(doctor, NAMES_QUEUES, check_queue) +
 		check_names(doctor, NAMES_SEMS, check_sem) + check_names(doctor, NAMES_SHM, check_shm) +
-		check_rings(doctor, directory);
+		check_rings(doctor, directory) + check_signals(doctor);
 
 	if (found == 0)
 		doctor_say(doctor, SEVERITY_OK, "leftovers", "none, and no damaged object");

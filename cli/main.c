@@ -19,9 +19,9 @@ const struct command cmd_bench = {
 };
 
 static const struct command *const commands[] = {
-	&cmd_mk,    &cmd_rm,  &cmd_ls,   &cmd_info, &cmd_send,   &cmd_recv,
-	&cmd_peek,  &cmd_sem, &cmd_lock, &cmd_shm,  &cmd_mkfifo, &cmd_cat,
-	&cmd_write, &cmd_tee, &cmd_pipe, &cmd_demo, &cmd_bench,  &cmd_doctor,
+	&cmd_mk,   &cmd_rm,   &cmd_ls,    &cmd_info,   &cmd_send, &cmd_recv,  &cmd_peek,
+	&cmd_sem,  &cmd_lock, &cmd_shm,   &cmd_mkfifo, &cmd_cat,  &cmd_write, &cmd_tee,
+	&cmd_pipe, &cmd_demo, &cmd_bench, &cmd_doctor, &cmd_kill, &cmd_ps,    &cmd_wait_signal,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
@@ -51,10 +51,10 @@ static void print_overview(FILE *out)
 {
 	fputs("usage: posthaste COMMAND [ARGUMENTS]\n\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+		fprintf(out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
 	fputs(
-		"  help     Explain a command: posthaste help COMMAND\n"
-		"  version  Say which version this is\n\n"
+		"  help        Explain a command: posthaste help COMMAND\n"
+		"  version     Say which version this is\n\n"
 		"Queues, semaphores and shared memory are files in the namespace directory: POSTHASTE_DIR,\n"
 		"else /dev/shm/posthaste, else /dev/shm/posthaste-UID. A name may be written with or without\n"
 		"its leading slash.\n"

@@ -14,6 +14,8 @@ enum { NAME_WHOLE_MAX = 2 * NAME_MAX };
 #define NAMES_QUEUES "mq."
 #define NAMES_SEMS "sem."
 #define NAMES_SHM "shm."
+#define NAMES_SIGNALS "sig." // of processes, by number
+#define NAMES_PORTS "port."
 
 // A name with or without its leading slash, made whole. Complains and returns false if no such thing ("a
 // queue") can have it.

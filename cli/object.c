@@ -12,9 +12,9 @@
 static const struct {
 	const char *word, *prefix, *thing;
 } kinds[] = {
-	{"mq", NAMES_QUEUES, "a queue"},
-	{"sem", NAMES_SEMS, "a semaphore"},
-	{"shm", NAMES_SHM, "shared memory"},
+	{"mq", NAMES_QUEUES, "a queue"},     {"sem", NAMES_SEMS, "a semaphore"},
+	{"shm", NAMES_SHM, "shared memory"}, {"signals", NAMES_SIGNALS, "a process's port"},
+	{"port", NAMES_PORTS, "a port"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -23,7 +23,7 @@ enum object_kind object_kind_named(const char *word)
 	for (int i = 0; i < KINDS; i++)
 		if (strcmp(kinds[i].word, word) == 0)
 			return (enum object_kind)i;
-	cli_usage_error("--kind %s is none of mq, sem, shm", word);
+	cli_usage_error("--kind %s is none of mq, sem, shm, signals, port", word);
 	return OBJECT_WRONG;
 }
 

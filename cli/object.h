@@ -14,6 +14,8 @@ enum object_kind {
 	OBJECT_QUEUE,
 	OBJECT_SEM,
 	OBJECT_SHM,
+	OBJECT_SIGNALS, // a process's port
+	OBJECT_PORT,
 	OBJECT_FIFO,
 	OBJECT_PIPE,
 	OBJECT_NONE,  // a name that nothing has
@@ -29,7 +31,7 @@ struct object {
 // `only`: OBJECT_NONE for whatever it is, or the kind that --kind asks for.
 enum object_kind object_find(const char *argument, enum object_kind only, struct object *object);
 
-// The kind by its name in --kind, "mq", "sem" or "shm"; OBJECT_WRONG: complained.
+// The kind by its name in --kind, "mq", "sem", "shm", "signals" or "port"; OBJECT_WRONG: complained.
 enum object_kind object_kind_named(const char *word);
 
 // Complains that nothing has that name; returns the status.

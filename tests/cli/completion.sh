@@ -23,14 +23,15 @@ commands_are_offered_first_and_for_help() {
 
 every_command_is_known() {
 	has "$(ph help)" "  recv "
-	for command in $(ph help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+	for command in $(ph help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do
 		has " $(offered "$command") " " $command "
 	done
 }
 
 every_long_option_is_offered_that_help_names() {
 	has "$(ph help mk)" " --depth"
-	for command in mk rm ls info send recv peek lock mkfifo cat write tee pipe demo bench doctor; do
+	for command in mk rm ls info send recv peek lock mkfifo cat write tee pipe kill ps wait-signal demo bench \
+		doctor; do
 		for option in $(ph help "$command" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
 			has " $(offered "$command" --) " " $option "
 		done
@@ -62,7 +63,7 @@ semaphores_and_shared_memory_are_offered_by_name() {
 	same lake "$(offered shm cat la)"
 	same "lake lamp lane" "$(offered info la)"
 	same "lake lamp lane" "$(offered rm la)"
-	same "mq sem shm" "$(offered rm --kind "")"
+	same "mq port sem shm signals" "$(offered rm --kind "")"
 	same "" "$(offered sem mk "")"
 }
 
@@ -88,6 +89,20 @@ fifos_are_offered_where_they_may_stand() {
 	same "" "$(offered write "$work/first" "$work/")"
 }
 
+signals_are_offered_by_name() {
+	has " $(offered kill -s T) " " TERM "
+	has " $(offered wait-signal USR) " "USR1 USR2"
+	"$POSTHASTE" wait-signal USR1 --name lamp >"$work/got" &
+	eventually offers_port
+	same lamp "$(offered wait-signal USR1 --name la)"
+	ph kill -USR1 lamp
+	wait $!
+}
+
+offers_port() {
+	[ "$(offered kill la)" = lamp ]
+}
+
 programs_are_offered_at_the_ends_of_a_pipe() {
 	same printenv "$(offered pipe printen)"
 	same printenv "$(offered pipe --size 1m seq 5 -- printen)"
@@ -104,7 +119,7 @@ nothing_is_offered_where_anything_may_stand() {
 }
 
 if ! command -v bash >/dev/null; then
-	echo "0 passed, 0 failed, 9 skipped"
+	echo "0 passed, 0 failed, 10 skipped"
 	exit 0
 fi
 run_tests \
@@ -115,5 +130,6 @@ run_tests \
 	semaphores_and_shared_memory_are_offered_by_name \
 	queues_are_offered_by_name \
 	fifos_are_offered_where_they_may_stand \
+	signals_are_offered_by_name \
 	programs_are_offered_at_the_ends_of_a_pipe \
 	nothing_is_offered_where_anything_may_stand
