@@ -10,6 +10,7 @@
 //   demo_table.c                   the table in shared memory
 //   demo_crew.c                    the processes; demo_feed.c, demo_worker.c: what they do
 //   demo_run.c                     one run, as the parent sees it
+//   demo_signals.c                 signals of progress, and requests to stop
 //   demo_report.c                  what is printed
 //   demo_publish.c                 by way of a FIFO
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include "demo_crew.h"
 #include "demo_publish.h"
 #include "demo_report.h"
+#include "demo_signals.h"
 #include "doctor.h"
 #include "progress.h"
 #include "ring.h"
@@ -106,7 +108,7 @@ static void race_once(const struct demo_report *report, const struct racer *race
 	plan.transport = racer->transport;
 	plan.depth = racer->depth;
 	plan.message_bytes = racer->message_bytes;
-	plan.kill_one = false;
+	plan.kill_one = plan.signals = false;
 	*result = *racer;
 	progress_begin(racer->transport->name, "bytes", plan.corpus->bytes);
 	result->ran = demo_run(&plan, &outcome);
@@ -125,8 +127,10 @@ static void race(struct demo_report *report)
 	struct racer lap[RACERS_MAX][RACE_RUNS];
 
 	for (size_t k = 0; k < RACE_RUNS; k++)
-		for (size_t i = 0; i < report->racers; i++)
+		for (size_t i = 0; i < report->racers && !stop_asked(); i++)
 			race_once(report, &report->racer[i], &lap[i][k]);
+	if (stop_asked())
+		report->racers = 0; // no race was ended
 	for (size_t i = 0; i < report->racers; i++) {
 		bool all_ran = true;
 
@@ -149,6 +153,7 @@ static bool run_with_accident(const struct demo_plan *plan, const struct transpo
 	mine.transport = transport;
 	mine.depth = depth;
 	mine.kill_one = true;
+	mine.signals = transport == &transport_posthaste;
 	progress_begin("counting", "bytes", plan->corpus->bytes);
 	const bool well = demo_run(&mine, outcome);
 
@@ -174,6 +179,16 @@ static void explain_difference(const struct corpus *corpus)
 		         "the counts differ, which must never happen; please report it");
 }
 
+// What was done until somebody wanted this to stop; then it ends by that signal, as a shell expects.
+_Noreturn static void stop_with_account(struct demo_report *report, bool as_json)
+{
+	report->stopped = stop_signal();
+	(as_json ? demo_report_json : demo_report_text)(report, stdout);
+	fflush(stdout);
+	demo_signals_leave();
+	stop_now();
+}
+
 static int demonstrate(struct demo_report *report, const struct wish *wish)
 {
 	struct words plain;
@@ -185,13 +200,17 @@ static int demonstrate(struct demo_report *report, const struct wish *wish)
 
 	report->equal = well && words_equal(&plain, &report->main_run.words);
 	words_free(&plain);
-	if (well && !wish->no_race) {
+	if (well && !wish->no_race && !stop_asked()) {
 		report->kernel_ran = run_with_accident(&report->plan, &transport_kernel,
 		                                       report->kernel_depth, &report->kernel_run);
 		words_free(&report->kernel_run.words);
-		add_racers(report);
-		race(report);
+		if (!stop_asked()) {
+			add_racers(report);
+			race(report);
+		}
 	}
+	if (stop_asked())
+		stop_with_account(report, wish->as_json);
 	const bool published =
 		demo_publish(wish->as_json ? demo_report_json : demo_report_text, report, wish->fifo);
 
@@ -292,6 +311,7 @@ const struct command cmd_demo = {
 		"  -t, --to FIFO      write the summary there, for: posthaste cat FIFO\n\n"
 		"FILE may be a directory. Without any: the project's own tree if run in it, and texts\n"
 		"that are on any machine. Status 1 if the counts differ from a plain sequential count,\n"
-		"or anything was lost.\n",
+		"or anything was lost. Ctrl-C, SIGTERM or SIGHUP lets every process finish what it has in\n"
+		"hand, and an account is given of what was done.\n",
 	.run = run,
 };

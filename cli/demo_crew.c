@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include <posthaste/pipe.h>
+#include <posthaste/signal.h>
 
+#include "demo_signals.h"
 #include "memory.h"
 
 enum { HOME_PATIENCE_MS = 10000 };
@@ -118,6 +120,7 @@ static int open_channels(struct crew *crew, long depth, long message_bytes)
 int crew_start(struct crew *crew, long depth, long message_bytes)
 {
 	crew->reader = crew->sorter = 0;
+	crew->parent = getpid();
 	crew->feed[0] = crew->feed[1] = -1;
 	memset(crew->worker, 0, sizeof crew->worker);
 	int err = open_channels(crew, depth, message_bytes);
@@ -146,12 +149,18 @@ static void send_home(struct crew *crew)
 			return;
 }
 
+void crew_buried(const struct crew *crew, pid_t pid)
+{
+	if (crew->signals)
+		demo_signals_forget(pid);
+}
+
 static bool has_ended(pid_t pid)
 {
 	return waitpid(pid, NULL, WNOHANG) == pid;
 }
 
-static void wait_or_kill(pid_t *pid, int *patience_ms)
+static void wait_or_kill(const struct crew *crew, pid_t *pid, int *patience_ms)
 {
 	static const struct timespec one_ms = {.tv_nsec = 1000000};
 
@@ -160,25 +169,64 @@ static void wait_or_kill(pid_t *pid, int *patience_ms)
 	for (; !has_ended(*pid); --*patience_ms) {
 		if (*patience_ms <= 0) {
 			kill(*pid, SIGKILL);
-			waitpid(*pid, NULL, 0);
+			while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+				;
 			break;
 		}
 		nanosleep(&one_ms, NULL);
 	}
+	crew_buried(crew, *pid);
 	*pid = 0;
+}
+
+// Who was about to have an accident goes on instead. The sorter is asked first: it is not to wonder why the reader ends.
+void crew_dismiss(struct crew *crew)
+{
+	if (crew->sorter > 0)
+		ph_kill(crew->sorter, SIGTERM);
+	for (int i = 0; i < crew->workers; i++) {
+		if (crew->worker[i] <= 0)
+			continue;
+		ph_kill(crew->worker[i], SIGTERM);
+		ph_kill(crew->worker[i], SIGCONT);
+	}
+	if (crew->reader > 0)
+		ph_kill(crew->reader, SIGTERM);
+}
+
+static bool is_there(const struct crew *crew, pid_t *pid)
+{
+	if (*pid > 0 && has_ended(*pid)) {
+		crew_buried(crew, *pid);
+		*pid = 0;
+	}
+	return *pid > 0;
+}
+
+bool crew_is_there(struct crew *crew)
+{
+	bool any = is_there(crew, &crew->reader);
+
+	any |= is_there(crew, &crew->sorter);
+	for (int i = 0; i < crew->workers; i++)
+		any |= is_there(crew, &crew->worker[i]);
+	return any;
 }
 
 static void end_processes(struct crew *crew, int patience_ms)
 {
-	wait_or_kill(&crew->reader, &patience_ms);
-	wait_or_kill(&crew->sorter, &patience_ms);
+	wait_or_kill(crew, &crew->reader, &patience_ms);
+	wait_or_kill(crew, &crew->sorter, &patience_ms);
 	for (int i = 0; i < crew->workers; i++)
-		wait_or_kill(&crew->worker[i], &patience_ms);
+		wait_or_kill(crew, &crew->worker[i], &patience_ms);
 }
 
 static void release(struct crew *crew)
 {
 	close_feed(crew);
+	crew->told = 0;
+	for (int i = 0; i < crew->workers; i++)
+		crew->told += crew->office->desk[i].told;
 	munmap(crew->office, sizeof *crew->office);
 	word_table_drop(&crew->table);
 	crew->transport->close(&crew->jobs);

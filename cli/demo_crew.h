@@ -41,6 +41,7 @@ struct result {
 // is ever saved or repeated because of it.
 struct desk {
 	_Atomic uint32_t counting; // the chunk's id + 1; 0 = between chunks
+	_Atomic uint32_t told;     // signals of progress that it has sent
 };
 
 // Shared memory of the crew.
@@ -61,7 +62,10 @@ struct crew {
 	struct word_table table;
 	int feed[2]; // -1 = not open here
 	struct office *office;
-	bool halt_at_once;                         // the first worker that is at work is to stop
+	bool halt_at_once; // the first worker that is at work is to stop
+	bool signals;      // progress and stopping by signals
+	pid_t parent;
+	uint64_t told; // signals of progress from all workers, when they are gone
 	pid_t reader, sorter, worker[WORKERS_MAX]; // 0 = ended
 	int workers;
 };
@@ -69,10 +73,17 @@ struct crew {
 // Bytes of text in a chunk.
 size_t crew_chunk_limit(size_t message_bytes);
 
-// 0 or errno. The caller fills in transport, corpus, workers and halt_at_once.
+// 0 or errno. The caller fills in transport, corpus, workers, halt_at_once and signals.
 int crew_start(struct crew *crew, long depth, long message_bytes);
 void crew_finish(struct crew *crew); // all work is done: they go home by themselves
 void crew_end(struct crew *crew);    // kills whoever is left
+
+// All are asked to finish what they have in hand and go; whether one is still there.
+void crew_dismiss(struct crew *crew);
+bool crew_is_there(struct crew *crew);
+
+// A process of the crew has been waited for.
+void crew_buried(const struct crew *crew, pid_t pid);
 
 int crew_send_job(struct crew *crew, const struct chunk *chunk, char *message, int timeout_ms);
 

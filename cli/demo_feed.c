@@ -11,7 +11,9 @@
 
 #include <posthaste/pipe.h>
 
+#include "cli.h"
 #include "demo_crew.h"
+#include "demo_signals.h"
 #include "memory.h"
 
 struct frame {
@@ -28,6 +30,7 @@ struct intake {
 	char *buffer;
 	size_t have, taken;
 	uint64_t bytes; // so far
+	uint32_t queued;
 };
 
 static int write_all(const struct transport *transport, int fd, const char *data, size_t size)
@@ -35,7 +38,7 @@ static int write_all(const struct transport *transport, int fd, const char *data
 	while (size > 0) {
 		const ssize_t n = transport->write(fd, data, size);
 
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && (errno != EINTR || demo_signals_leaving()))
 			return errno;
 		if (n > 0) {
 			data += n;
@@ -64,18 +67,22 @@ _Noreturn void crew_read(struct crew *crew)
 
 	ph_close(crew->feed[0]);
 	cutter_begin(&cutter, crew->corpus, limit);
-	while (err == 0 && cutter_next(&cutter, &chunk)) {
+	if (crew->signals)
+		demo_signals_mind();
+	while (err == 0 && !demo_signals_leaving() && cutter_next(&cutter, &chunk)) {
 		const struct frame frame = {chunk.id, chunk.prio, (uint32_t)chunk.size};
 
 		err = write_frame(crew, message, &frame, chunk.text);
 	}
 	const struct frame last = {.id = cutter.next_id};
 
-	if (err == 0)
+	if (err == 0 && !demo_signals_leaving())
 		err = write_frame(crew, message, &last, NULL);
-	if (err != 0)
-		crew_give_up("reader", err);
 	ph_close(crew->feed[1]);
+	if (err == EPIPE) // the sorter has gone, and has told why
+		_exit(STATUS_REFUSED);
+	if (err != 0 && !demo_signals_leaving())
+		crew_give_up("reader", err);
 	_exit(0);
 }
 
@@ -86,7 +93,7 @@ static int refill(struct intake *intake)
 
 	do
 		n = crew->transport->read(crew->feed[0], intake->buffer, FEED_BYTES);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && errno == EINTR && !demo_signals_leaving());
 	if (n <= 0)
 		return n == 0 ? EPIPE : errno;
 	intake->have = (size_t)n;
@@ -123,6 +130,20 @@ static void note_feed(const struct intake *intake)
 	office->fed_by_ring = ph_pipe_info(intake->crew->feed[0], &info) == 0 ? info.through_ring : 0;
 }
 
+static int tell_number(const struct intake *intake, uint32_t chunks)
+{
+	const struct result end = {.kind = RESULT_ALL_QUEUED, .id = chunks};
+	struct crew *crew = intake->crew;
+	int err;
+
+	note_feed(intake);
+	do
+		err = crew->transport->send(&crew->results, (const char *)&end, sizeof end, 1,
+		                            PEER_PATIENCE_MS);
+	while (err == EINTR);
+	return err;
+}
+
 // Queues one chunk; *is_last: there was none any more, only their number, which goes to the parent.
 static int sort_one(struct intake *intake, char *text, char *message, bool *is_last)
 {
@@ -134,11 +155,7 @@ static int sort_one(struct intake *intake, char *text, char *message, bool *is_l
 		return err;
 	*is_last = frame.bytes == 0;
 	if (*is_last) {
-		const struct result end = {.kind = RESULT_ALL_QUEUED, .id = frame.id};
-
-		note_feed(intake);
-		return crew->transport->send(&crew->results, (const char *)&end, sizeof end, 1,
-		                             PEER_PATIENCE_MS);
+		return tell_number(intake, frame.id);
 	}
 	if (frame.bytes > crew_chunk_limit(crew->jobs.size))
 		return EBADMSG;
@@ -146,7 +163,10 @@ static int sort_one(struct intake *intake, char *text, char *message, bool *is_l
 
 	const struct chunk chunk = {frame.id, frame.prio, text, frame.bytes};
 
-	return err != 0 ? err : crew_send_job(crew, &chunk, message, PEER_PATIENCE_MS);
+	if (err == 0)
+		err = crew_send_job(crew, &chunk, message, PEER_PATIENCE_MS);
+	intake->queued += err == 0;
+	return err;
 }
 
 _Noreturn void crew_sort(struct crew *crew)
@@ -157,8 +177,12 @@ _Noreturn void crew_sort(struct crew *crew)
 	int err = 0;
 
 	ph_close(crew->feed[1]);
-	while (err == 0 && !is_last)
+	if (crew->signals)
+		demo_signals_mind();
+	while (err == 0 && !is_last && !demo_signals_leaving())
 		err = sort_one(&intake, text, message, &is_last);
+	if (demo_signals_leaving() && !is_last)
+		err = tell_number(&intake, intake.queued);
 	if (err != 0)
 		crew_give_up("sorter", err);
 	ph_close(crew->feed[0]);

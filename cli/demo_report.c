@@ -8,6 +8,7 @@
 
 #include "json.h"
 #include "show.h"
+#include "signals.h"
 #include "table.h"
 
 static void print_counts(const struct demo_report *report, FILE *out)
@@ -164,9 +165,39 @@ static void print_race(const struct demo_report *report, FILE *out)
 			        report->racer[i].trouble);
 }
 
+static void print_progress(const struct demo_outcome *outcome, FILE *out)
+{
+	char told[SHOW_MAX], handled[SHOW_MAX];
+
+	fprintf(
+		out,
+		"signals     %s of progress sent by the workers, %s handled by the parent at safe points\n",
+		show_count(told, outcome->told), show_count(handled, outcome->handled));
+}
+
+// The main run was stopped: nobody had anything in hand any more, so all chunks are here or there.
+static void print_stop(const struct demo_report *report, FILE *out)
+{
+	const struct demo_outcome *outcome = &report->main_run;
+	char name[16], queued[SHOW_MAX], counted[SHOW_MAX], left[SHOW_MAX];
+
+	fprintf(
+		out,
+		"stopped     by %s at %.0f %%: every process finished what it had in hand, and went home\n",
+		signals_name(outcome->stopped, name),
+		100 * (double)outcome->bytes / (double)report->corpus->bytes);
+	print_progress(outcome, out);
+	fprintf(out,
+	        "account     %s chunks queued, %s counted once each, %s left in the queue, %" PRIu32
+	        " double results dropped, %d lost\n",
+	        show_count(queued, outcome->chunks), show_count(counted, outcome->counted),
+	        show_count(left, outcome->left), outcome->duplicates,
+	        (int)(outcome->chunks - outcome->counted - outcome->left));
+}
+
 void demo_report_text(const struct demo_report *report, FILE *out)
 {
-	char bytes[SHOW_MAX], files[SHOW_MAX], message[SHOW_MAX];
+	char bytes[SHOW_MAX], files[SHOW_MAX], message[SHOW_MAX], name[16];
 
 	fprintf(out, "corpus      %s in %s files\n", show_bytes(bytes, report->corpus->bytes),
 	        show_count(files, report->corpus->count));
@@ -176,6 +207,10 @@ void demo_report_text(const struct demo_report *report, FILE *out)
 		"of %s, 1 table in shared memory, 1 semaphore\n",
 		report->plan.workers, report->plan.depth,
 		show_bytes(message, (uint64_t)report->plan.message_bytes));
+	if (report->main_run.stopped) {
+		print_stop(report, out);
+		return;
+	}
 	if (*report->main_run.trouble) {
 		fprintf(out, "FAILED      %s\n", report->main_run.trouble);
 		print_account(&report->main_run, out);
@@ -183,9 +218,13 @@ void demo_report_text(const struct demo_report *report, FILE *out)
 	}
 	print_counts(report, out);
 	print_feed(&report->main_run, out);
+	print_progress(&report->main_run, out);
 	print_kill(&report->main_run, out);
 	print_account(&report->main_run, out);
 	print_kernel(report, out);
+	if (report->stopped)
+		fprintf(out, "stopped     by %s before the race was over\n",
+		        signals_name(report->stopped, name));
 	if (report->racers > 0) {
 		fputc('\n', out);
 		print_race(report, out);
@@ -218,7 +257,12 @@ static void json_run(struct json *json, const char *key, const struct demo_outco
 	json_unsigned(json, "counted", outcome->counted);
 	json_unsigned(json, "duplicates", outcome->duplicates);
 	json_unsigned(json, "requeued", outcome->requeued);
-	json_unsigned(json, "lost", outcome->chunks - outcome->counted);
+	json_unsigned(json, "left", outcome->left);
+	json_signed(json, "lost", (int64_t)outcome->chunks - outcome->counted - outcome->left);
+	if (outcome->told > 0) {
+		json_unsigned(json, "signals_sent", outcome->told);
+		json_unsigned(json, "signals_handled", outcome->handled);
+	}
 	json_unsigned(json, "fed_bytes", outcome->fed);
 	json_unsigned(json, "fed_by_ring", outcome->fed_by_ring);
 	json_bool(json, "killed", accident->happened);
@@ -233,7 +277,9 @@ static void json_run(struct json *json, const char *key, const struct demo_outco
 			json_real(json, "unit_ms", accident->unit_ms);
 		}
 	}
-	if (*outcome->trouble)
+	if (outcome->stopped)
+		json_signed(json, "stopped_by", outcome->stopped);
+	else if (*outcome->trouble)
 		json_string(json, "trouble", outcome->trouble);
 	json_close(json, '}');
 }

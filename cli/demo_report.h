@@ -32,6 +32,7 @@ struct demo_report {
 	long kernel_depth;
 	bool kernel_ran;
 	struct demo_outcome kernel_run; // the same on the kernel's queues
+	int stopped;                    // by this signal, before all was done; 0 = not
 	struct racer racer[RACERS_MAX];
 	size_t racers;
 };

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "demo_crew.h"
+#include "demo_signals.h"
 #include "memory.h"
 #include "progress.h"
 #include "stop.h"
@@ -23,6 +24,8 @@ enum {
 	SLICE_MS = 50,
 	RETRY_AFTER_MS = 200, // a queue that forgets: so much silence means that something was lost
 	HANG_AFTER_MS = 20000,
+	LEAVE_SLICE_MS = 5,
+	LEAVE_WITHIN_MS = 10000,
 };
 
 // With less text than this, the accident does not wait for half of it: that may be over too soon.
@@ -128,7 +131,9 @@ static void kill_worker(struct run *run, int i)
 
 	run->killed_at = now_seconds();
 	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	crew_buried(&run->crew, pid);
 	run->crew.worker[i] = 0;
 	run->outcome->accident = (struct accident){
 		.happened = true,
@@ -152,6 +157,7 @@ static void kill_the_halted(struct run *run)
 			kill_worker(run, i);
 			return;
 		}
+		crew_buried(&run->crew, run->crew.worker[i]);
 		run->crew.worker[i] = 0;
 		run->crew_failed = true;
 	}
@@ -191,12 +197,13 @@ static int requeue_missing(struct run *run)
 }
 
 // Or is still at it.
-static bool ended_well(pid_t *pid)
+static bool ended_well(const struct crew *crew, pid_t *pid)
 {
 	int status;
 
 	if (*pid <= 0 || waitpid(*pid, &status, WNOHANG) != *pid)
 		return true;
+	crew_buried(crew, *pid);
 	*pid = 0;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
@@ -207,13 +214,14 @@ static bool crew_is_well(struct run *run)
 	struct crew *crew = &run->crew;
 	int status;
 
-	if (!ended_well(&crew->reader))
+	if (!ended_well(crew, &crew->reader))
 		return fail(run, "the reader ended early", 0);
-	if (!ended_well(&crew->sorter))
+	if (!ended_well(crew, &crew->sorter))
 		return fail(run, "the sorter ended early", 0);
 	for (int i = 0; i < crew->workers; i++) {
 		if (crew->worker[i] <= 0 || waitpid(crew->worker[i], &status, WNOHANG) <= 0)
 			continue;
+		crew_buried(crew, crew->worker[i]);
 		crew->worker[i] = 0;
 		run->crew_failed = true;
 	}
@@ -241,12 +249,47 @@ static bool on_silence(struct run *run)
 	return err == 0 || fail(run, "chunks cannot be queued again", err);
 }
 
-static void stop_if_asked(struct run *run)
+// Chunks that nobody has counted stand in the queue: those of the dead, too.
+static void count_the_left(struct run *run)
 {
-	if (!stop_asked())
-		return;
-	crew_end(&run->crew);
-	stop_now();
+	const struct transport *transport = run->plan->transport;
+	struct delivery delivery;
+	struct job head;
+
+	while (transport->take(&run->crew.jobs, &delivery, 0) == 0) {
+		memcpy(&head, delivery.data, sizeof head);
+		run->outcome->left += head.id != JOB_STOP && !was_counted(run, head.id);
+		transport->done(&run->crew.jobs, &delivery);
+	}
+}
+
+// Everybody finishes what he has in hand, and what they have done is accounted for.
+static void let_all_leave(struct run *run)
+{
+	const struct transport *transport = run->plan->transport;
+	struct delivery delivery;
+	bool more = true;
+
+	crew_dismiss(&run->crew);
+	for (int waited_ms = 0; crew_is_there(&run->crew) || more;) {
+		more = transport->take(&run->crew.results, &delivery, LEAVE_SLICE_MS) == 0;
+		if (more && (!account(run, &delivery) || transport->done(&run->crew.results, &delivery)))
+			return;
+		waited_ms += more ? 0 : LEAVE_SLICE_MS;
+		if (waited_ms >= LEAVE_WITHIN_MS)
+			break;
+	}
+	count_the_left(run);
+	if (!run->all_queued)
+		run->outcome->chunks = run->outcome->counted + run->outcome->left;
+}
+
+static bool stop(struct run *run)
+{
+	run->outcome->stopped = stop_signal();
+	if (run->plan->signals)
+		let_all_leave(run);
+	return fail(run, "stopped", 0);
 }
 
 static bool collect_one(struct run *run)
@@ -255,7 +298,8 @@ static bool collect_one(struct run *run)
 	struct delivery delivery;
 	const int err = transport->take(&run->crew.results, &delivery, slice_ms(run));
 
-	stop_if_asked(run);
+	if (stop_asked() && err != 0)
+		return stop(run);
 	if (err == ETIMEDOUT)
 		return on_silence(run);
 	if (err == EINTR)
@@ -268,7 +312,9 @@ static bool collect_one(struct run *run)
 		return false;
 	const int done = transport->done(&run->crew.results, &delivery);
 
-	return done == 0 || fail(run, "a result cannot be released", done);
+	if (done != 0)
+		return fail(run, "a result cannot be released", done);
+	return !stop_asked() || stop(run);
 }
 
 static bool collect(struct run *run)
@@ -277,7 +323,8 @@ static bool collect(struct run *run)
 		if (!collect_one(run))
 			return false;
 		maybe_have_an_accident(run);
-		progress_at(run->outcome->bytes);
+		if (!run->plan->signals)
+			progress_at(run->outcome->bytes);
 	}
 	return true;
 }
@@ -299,6 +346,44 @@ static void read_usage(double *cpu_seconds, uint64_t *switches)
 	}
 }
 
+// The processes come, do all the work, or stop, and go.
+static bool run_all(struct run *run)
+{
+	const struct demo_plan *const plan = run->plan;
+	struct demo_outcome *const outcome = run->outcome;
+	const int err = crew_start(&run->crew, plan->depth, plan->message_bytes);
+
+	if (err == EMFILE && plan->transport == &transport_kernel)
+		return fail(run, "more than the kernel grants this user; raise it with: ulimit -q", 0);
+	if (err != 0)
+		return fail(run, "queues, pipe or processes cannot be made", err);
+	const bool well = collect(run);
+
+	outcome->seconds = now_seconds() - run->started;
+	outcome->fed = run->crew.office->fed;
+	outcome->fed_by_ring = run->crew.office->fed_by_ring;
+	if (well)
+		word_table_read(&run->crew.table, &outcome->words);
+	note_return(run);
+	(well ? crew_finish : crew_end)(&run->crew);
+	outcome->told = run->crew.told;
+	return well;
+}
+
+static void prepare(struct run *run)
+{
+	const struct demo_plan *const plan = run->plan;
+
+	words_init(&run->outcome->words);
+	run->crew.transport = plan->transport;
+	run->crew.corpus = plan->corpus;
+	run->crew.workers = plan->workers;
+	run->crew.signals = plan->signals;
+	run->crew.halt_at_once =
+		plan->kill_one && plan->workers >= 2 && plan->corpus->bytes < HALFWAY_FROM;
+	run->accident_ordered = run->crew.halt_at_once;
+}
+
 bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 {
 	struct run run = {.plan = plan, .outcome = outcome, .retry_at_ms = RETRY_AFTER_MS};
@@ -306,30 +391,17 @@ bool demo_run(const struct demo_plan *plan, struct demo_outcome *outcome)
 	uint64_t switches_before;
 
 	*outcome = (struct demo_outcome){.trouble = ""};
-	words_init(&outcome->words);
-	run.crew.transport = plan->transport;
-	run.crew.corpus = plan->corpus;
-	run.crew.workers = plan->workers;
-	run.crew.halt_at_once =
-		plan->kill_one && plan->workers >= 2 && plan->corpus->bytes < HALFWAY_FROM;
-	run.accident_ordered = run.crew.halt_at_once;
+	prepare(&run);
+	if (plan->signals)
+		demo_signals_begin();
 	read_usage(&cpu_before, &switches_before);
 	run.started = now_seconds();
-	const int err = crew_start(&run.crew, plan->depth, plan->message_bytes);
+	const bool well = run_all(&run);
 
-	if (err == EMFILE && plan->transport == &transport_kernel)
-		return fail(&run, "more than the kernel grants this user; raise it with: ulimit -q", 0);
-	if (err != 0)
-		return fail(&run, "queues, pipe or processes cannot be made", err);
-	const bool well = collect(&run);
-
-	outcome->seconds = now_seconds() - run.started;
-	outcome->fed = run.crew.office->fed;
-	outcome->fed_by_ring = run.crew.office->fed_by_ring;
-	if (well)
-		word_table_read(&run.crew.table, &outcome->words);
-	note_return(&run);
-	(well ? crew_finish : crew_end)(&run.crew);
+	if (plan->signals) {
+		outcome->handled = demo_signals_told().signals;
+		demo_signals_end();
+	}
 	read_usage(&outcome->cpu_seconds, &outcome->switches);
 	outcome->cpu_seconds -= cpu_before;
 	outcome->switches -= switches_before;

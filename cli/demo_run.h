@@ -19,6 +19,7 @@ struct demo_plan {
 	long depth, message_bytes;
 	int workers;
 	bool kill_one; // a worker, when half of the text is counted
+	bool signals;  // of progress; and a request to stop lets everybody finish what he has in hand
 };
 
 // The worker that was killed, and the chunk it was counting.
@@ -46,7 +47,10 @@ struct demo_outcome {
 	uint64_t bytes;            // of text counted
 	uint64_t fed, fed_by_ring; // bytes through the pipe, and of these through its ring
 	double seconds, cpu_seconds;
-	uint64_t switches; // context switches of all processes
+	uint64_t switches;      // context switches of all processes
+	uint64_t told, handled; // signals of progress: sent by the workers, handled by the parent
+	int stopped;            // by this signal; 0 = not
+	uint32_t left;          // chunks that were in the queue then
 	struct accident accident;
 };
 

@@ -14,6 +14,7 @@
 
 #include "cli.h"
 #include "demo_crew.h"
+#include "demo_signals.h"
 #include "memory.h"
 
 size_t crew_chunk_limit(size_t message_bytes)
@@ -41,6 +42,7 @@ struct workplace {
 	struct crew *crew;
 	uint32_t worker;
 	struct words words;
+	uint32_t untold; // bytes that the parent has not been told of
 };
 
 // The accident that the parent has ordered happens to whoever comes here first.
@@ -76,9 +78,37 @@ static int enter(struct workplace *place, uint32_t id)
 		.arg = crew->office,
 	};
 	int found;
-	const int err = word_table_enter(&crew->table, &counts, PEER_PATIENCE_MS, &found);
+	int err;
 
+	do // who is asked to leave finishes this
+		err = word_table_enter(&crew->table, &counts, PEER_PATIENCE_MS, &found);
+	while (err == EINTR);
 	note_return(place, found);
+	return err;
+}
+
+// What finds no room in the parent's queue is told with the next one.
+static void tell_of(struct workplace *place, uint32_t bytes)
+{
+	struct desk *const desk = &place->crew->office->desk[place->worker];
+
+	place->untold += bytes;
+	if (!place->crew->signals || !demo_signals_tell(place->crew->parent, place->untold))
+		return;
+	desk->told++;
+	place->untold = 0;
+}
+
+static int report(struct workplace *place, const struct result *result)
+{
+	struct crew *const crew = place->crew;
+	int err;
+
+	tell_of(place, result->bytes);
+	do
+		err = crew->transport->send(&crew->results, (const char *)result, sizeof *result, 0,
+		                            PEER_PATIENCE_MS);
+	while (err == EINTR);
 	return err;
 }
 
@@ -98,9 +128,7 @@ static int work_on(struct workplace *place, const struct delivery *delivery, uin
 	const int err = enter(place, id);
 
 	desk->counting = 0;
-	return err != 0 ? err
-	                : crew->transport->send(&crew->results, (const char *)&result, sizeof result, 0,
-	                                        PEER_PATIENCE_MS);
+	return err != 0 ? err : report(place, &result);
 }
 
 _Noreturn void crew_work(struct crew *crew, uint32_t worker)
@@ -110,9 +138,13 @@ _Noreturn void crew_work(struct crew *crew, uint32_t worker)
 	struct job head = {.id = 0};
 	int err;
 
+	if (crew->signals)
+		demo_signals_mind();
 	words_init(&place.words);
 	do {
 		err = crew->transport->take(&crew->jobs, &delivery, PEER_PATIENCE_MS);
+		if (err == EINTR && demo_signals_leaving())
+			_exit(STATUS_DONE);
 		if (err != 0)
 			break;
 		memcpy(&head, delivery.data, sizeof head);
@@ -120,7 +152,7 @@ _Noreturn void crew_work(struct crew *crew, uint32_t worker)
 			err = work_on(&place, &delivery, head.id);
 		if (err == 0)
 			err = crew->transport->done(&crew->jobs, &delivery);
-	} while (err == 0 && head.id != JOB_STOP);
+	} while (err == 0 && head.id != JOB_STOP && !demo_signals_leaving());
 	if (err != 0)
 		crew_give_up("worker", err);
 	_exit(STATUS_DONE);

@@ -59,6 +59,18 @@ int signals_count_left(void)
 	return each(NAMES_SIGNALS, is_unused) + each(NAMES_PORTS, is_unused);
 }
 
+void signals_forget(pid_t pid)
+{
+	char file[32];
+	const int dir = phi_namespace_open();
+
+	snprintf(file, sizeof file, NAMES_SIGNALS "%d", (int)pid);
+	if (dir < 0)
+		return;
+	phi_file_remove_unused(dir, file, NULL);
+	close(dir);
+}
+
 static int refuse(int dir, const char *prefix, const char *name, const char *file, bool force)
 {
 	if (faccessat(dir, file, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)

@@ -56,6 +56,16 @@ bool stop_asked(void)
 	return asked != 0;
 }
 
+int stop_signal(void)
+{
+	return asked;
+}
+
+void stop_ask(int signo)
+{
+	asked = signo;
+}
+
 void stop_idle(bool idle)
 {
 	idle_now = idle;

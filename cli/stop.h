@@ -15,6 +15,8 @@
 void stop_install(void);
 void stop_hook(void (*also)(void)); // the handler calls it, too, where it only sets the flag
 bool stop_asked(void);
+int stop_signal(void);    // that asked, 0 = none
+void stop_ask(int signo); // as if it had come
 void stop_idle(bool idle);
 
 // Ends the process by the signal that asked for it, so that a shell sees an interrupted command.

@@ -46,7 +46,7 @@ the_text_tells_the_same() {
 	make_text "$work/text"
 	ph demo --no-race "$work/text" >"$work/got"
 	for part in "equal to a plain sequential count" "killed by SIGKILL" "went back to the queue" \
-		"the unit it held came back by itself" "finished the half-done entry" \
+		"the unit it held came back by itself" "finished the half-done entry" "of progress sent by the workers" \
 		"0 lost"; do
 		has "$(cat "$work/got")" "$part"
 	done
@@ -165,6 +165,47 @@ an_interrupted_demo_ends_its_processes() {
 	nothing_left
 }
 
+# stopped SIGNAL STATUS: in the middle of the counting.
+stopped() {
+	use_place
+	make_text "$work/text"
+	set -- "$@" $(yes "$work/text" | head -n 40)
+	signal=$1 wanted=$2
+	shift 2
+	env --default-signal="$signal" "$POSTHASTE" demo --workers 3 --json "$@" >"$work/got" 2>"$work/complaint" &
+	pid=$!
+	eventually has_children "$pid" 5
+	kill -"$signal" "$pid"
+	status=0
+	wait "$pid" 2>/dev/null || status=$?
+	same "$wanted" "$status"
+	same "" "$(cat "$work/complaint")"
+	nothing_left
+	rm -r "$TMPDIR"
+}
+
+count() { # KEY
+	sed "s/.*\"posthaste\":{[^}]*\"$1\":\([0-9]*\).*/\1/" "$work/got"
+}
+
+a_demo_that_is_stopped_accounts_for_everything() {
+	env --default-signal=INT true 2>/dev/null || return 0
+	for stop in "INT 130" "TERM 143" "HUP 129"; do
+		stopped $stop
+		has "$(cat "$work/got")" '"lost":0,'
+		has "$(cat "$work/got")" '"stopped_by":'
+		same "$(count chunks)" "$(($(count counted) + $(count left)))"
+		same "$(count signals_sent)" "$(count signals_handled)"
+	done
+}
+
+every_signal_of_progress_is_handled() {
+	make_text "$work/text"
+	ph demo --no-race --json --workers 4 "$work/text" >"$work/got"
+	same "$(count signals_sent)" "$(count signals_handled)"
+	[ "$(count signals_sent)" -gt 0 ] || complain "no progress was told"
+}
+
 children_of() {
 	cat "/proc/$1/task/$1/children" 2>/dev/null
 }
@@ -187,4 +228,6 @@ run_tests \
 	many_words_make_the_table_grow \
 	one_worker_does_it_alone \
 	the_race_names_both_and_the_kernel_may_be_missing \
-	an_interrupted_demo_ends_its_processes
+	an_interrupted_demo_ends_its_processes \
+	a_demo_that_is_stopped_accounts_for_everything \
+	every_signal_of_progress_is_handled
