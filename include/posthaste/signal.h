@@ -71,13 +71,13 @@ int ph_kill(pid_t pid, int sig);
 int ph_killpg(pid_t pgrp, int sig);
 
 // Send a signal with a value (POSIX sigqueue). Errors as ph_kill.
-int ph_sigqueue(pid_t pid, int sig, const union sigval value);
+int ph_sigqueue(pid_t pid, int sig, union sigval value);
 
 // Send a signal to the calling thread, or to one of this process's (POSIX raise, pthread_kill; pthread_sigqueue).
 // A signal that is not blocked is delivered before ph_raise returns. The results of the latter two are error numbers.
 int ph_raise(int sig);
 int ph_pthread_kill(pthread_t thread, int sig);
-int ph_pthread_sigqueue(pthread_t thread, int sig, const union sigval value);
+int ph_pthread_sigqueue(pthread_t thread, int sig, union sigval value);
 
 // End with SIGABRT, whatever handles it (POSIX abort).
 void ph_abort(void) __attribute__((noreturn));
@@ -214,7 +214,7 @@ int ph_sigport_leave(const char *name);
 // EINVAL   not a signal; too many bytes, or a payload with a signal that is not a queued one; not a name
 // ESRCH    nobody listens: no port of this name, no member, or none that takes this signal now
 // EACCES, EBADMSG, EXDEV   as ph_sigport_join
-int ph_sigport_send(const char *name, int sig, const union sigval value, const void *payload,
+int ph_sigport_send(const char *name, int sig, union sigval value, const void *payload,
                     size_t bytes);
 
 // The payload of a signal that came through a port, from the siginfo_t as the handler or ph_sigwaitinfo got it: its
