@@ -70,6 +70,7 @@ struct bench_case {
 	bool priorities; // all of them instead of one
 	bool holders;    // what a killed process held comes back
 	bool huge;       // huge pages
+	bool standard;   // signals that merge, by kill
 
 	// Messages.
 	unsigned senders, receivers;
@@ -84,9 +85,6 @@ struct bench_case {
 	unsigned work_ns; // BENCH_CONTEND: computing inside the section, and outside
 	unsigned live;    // BENCH_BLOCKS: that each process has at a time
 	size_t smallest;  // BENCH_BLOCKS: sizes from here to `size`; 0: `size` only
-
-	// Signals.
-	bool standard; // one of those that merge, by kill
 };
 
 #define BENCH_CONTESTANTS 4
@@ -171,7 +169,7 @@ struct bench_ops {
 
 	// Signals, as POSIX has them: sigqueue, kill, sigwaitinfo, sigaction. `call` makes n empty calls, with what a call of
 	// the library does at its end, or without.
-	int (*queue)(pid_t to, int sig, const union sigval value);
+	int (*queue)(pid_t to, int sig, union sigval value);
 	int (*kill)(pid_t to, int sig);
 	int (*take)(const sigset_t *set, siginfo_t *info);
 	int (*handle)(int sig, const struct sigaction *act, struct sigaction *old);

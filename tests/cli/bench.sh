@@ -16,7 +16,7 @@ measured() {
 }
 
 rooms_and_tests_are_offered() {
-	for room in mq pipe sem shm; do
+	for room in mq pipe sem signal shm; do
 		has "$(ph bench --help)" "$room"
 		has "$(ph bench --list "$room")" "$room "
 	done
@@ -44,6 +44,18 @@ semaphores_are_measured_beside_others() {
 	measured sem holders-8 posthaste_ns posthaste_cpu_ns flock_cpu_ns
 }
 
+signals_are_measured_beside_the_kernels() {
+	measured signal same posthaste_ns kernel_ns ratio
+	measured signal standard posthaste_ns kernel_ns ratio
+	measured signal stream posthaste_ns kernel_ns ratio
+	measured signal many posthaste_ns kernel_ns ratio
+	measured signal roundtrip p50_ns p99_ns kernel_p50_ns kernel_p99_ns ratio
+	measured signal burst-100 posthaste_ns kernel_ns ratio
+	measured signal single p50_ns kernel_p50_ns
+	measured signal single-standard p50_ns kernel_p50_ns
+	has "$(ph bench signal --only check --reps 1 --ms 1 --json)" '"posthaste_ns":'
+}
+
 shared_memory_is_measured_beside_shm_open() {
 	measured shm life-4k posthaste_ns kernel_ns fallocate_ns fallocate_ratio
 	measured shm open-64k posthaste_ns kernel_ns ratio
@@ -62,8 +74,8 @@ a_table_is_for_people() {
 }
 
 nothing_is_left_behind() {
-	ph bench sem shm --only 'pair-*' --only 'life-4k' --only 'open-64k' --only 'arena-pair' --reps 1 --ms 1 \
-		--json >/dev/null
+	ph bench sem shm signal --only 'pair-*' --only 'life-4k' --only 'open-64k' --only 'arena-pair' --only 'same' \
+		--only 'burst-10' --reps 1 --ms 1 --json >/dev/null
 	same "" "$(ls -A "$POSTHASTE_DIR")"
 }
 
@@ -71,6 +83,7 @@ run_tests \
 	rooms_and_tests_are_offered \
 	messages_are_measured \
 	semaphores_are_measured_beside_others \
+	signals_are_measured_beside_the_kernels \
 	shared_memory_is_measured_beside_shm_open \
 	blocks_are_measured_beside_malloc \
 	a_table_is_for_people \
