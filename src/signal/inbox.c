@@ -216,11 +216,30 @@ static void publish_taken(struct signal_own *own)
 	store_release_u64(&own->port->taken, own->drained - used[ACCOUNT_DEPTH]); // SIGNAL_TAKEN
 }
 
+// The newest record, if it is the only one to be taken, and nobody writes a newer one.
+static bool read_newest(const struct signal_port *port, uint64_t at, struct signal_record *r)
+{
+	uint32_t wanted = (uint32_t)at + 1;
+	uint64_t word[SIGNAL_NEWEST_WORDS];
+	if (wanted == 0 || load_acquire_u32(&port->newest_at) != wanted) // SIGNAL_NEWEST
+		return false;
+	for (int i = 0; i < SIGNAL_NEWEST_WORDS; i++)
+		word[i] = load_acquire_u64(&port->newest[i]); // SIGNAL_NEWEST
+	*r = (struct signal_record){.value = word[0],
+	                            .pid = (int32_t)(uint32_t)word[1],
+	                            .uid = (uint32_t)(word[1] >> 32),
+	                            .code = (int32_t)(uint32_t)word[2],
+	                            .signo = (uint16_t)(word[2] >> 32)};
+	return load_relaxed_u32(&port->newest_at) == wanted;
+}
+
 // One record of the ring, read once: false if there is no room for it, or for what comes before it.
 static bool take_record(struct signal_own *own, uint64_t at)
 {
 	uint32_t slot = (uint32_t)at & own->ring_mask;
-	struct signal_record r = ring_of(own)[slot];
+	struct signal_record r;
+	if (!read_newest(own->port, at, &r))
+		r = ring_of(own)[slot];
 	compiler_barrier();
 	if (r.signo == 0 || r.signo >= SIGNAL_NUMBERS || !queues(own, r.signo))
 		return true; // nothing that anybody sends

@@ -83,18 +83,17 @@ struct signal_port {
 	uint64_t tail;       // L to write, A to read
 	uint64_t standard;   // A: pending standard signals; set under L, cleared by the owner
 	uint32_t sender_cpu; // L, D: where the last sender ran, plus 1
-	uint32_t reserved;
+	// A: `tail` with which `newest` is committed; 0 while it changes, or if the record is in the ring alone
+	uint32_t newest_at;
 	int64_t last_bell_ns; // L: CLOCK_MONOTONIC
 	uint64_t events;      // L to write, A to read: grows with each commit
-	uint8_t pad0[24];
+	// A: a copy of the record at tail - 1 as far as that says all, in the line that its taker looks at
+	uint64_t newest[3];
 
 	uint64_t taken;   // O, A: how many queued signals have been delivered or discarded
 	uint64_t pending; // O, D: what the owner has in its hands
-	uint32_t closed;  // O: the owner is about to become another program
-	// O, A: grows each time the owner does without the lock, whose holder is stopped: who holds it looks here when it has
-	// committed, because what it judged by may not be true any more, and its bell may have been heard before.
-	uint32_t impatience;
-	uint8_t pad1[40];
+	uint8_t pad1
+		[48]; // nothing that a sender looks at each time: the owner writes this line with each signal
 
 	uint64_t sent;    // L, D
 	uint64_t refused; // L, D
@@ -103,7 +102,11 @@ struct signal_port {
 	uint32_t last_uid;
 	uint32_t last_signo;
 	uint32_t ring_size; // L: slots in use, a power of two, at least the depth
-	uint8_t pad2[24];
+	uint32_t closed;    // O: the owner is about to become another program
+	// O, A: grows each time the owner does without the lock, whose holder is stopped: who holds it looks here when it has
+	// committed, because what it judged by may not be true any more, and its bell may have been heard before.
+	uint32_t impatience;
+	uint8_t pad2[16];
 
 	struct signal_bell bell[SIGNAL_NUMBERS];
 	uint8_t pad3[56];

@@ -20,6 +20,18 @@
 #define SIGNAL_PREFIX "sig."
 #define SIGPORT_PREFIX "port."
 
+// ---- records in three words (layout.h: `newest`) ----
+
+#define SIGNAL_NEWEST_WORDS 3
+
+static inline uint64_t signal_newest_word(const struct signal_record *r, int i)
+{
+	const uint64_t words[SIGNAL_NEWEST_WORDS] = {r->value,
+	                                             (uint64_t)r->uid << 32 | (uint32_t)r->pid,
+	                                             (uint64_t)r->signo << 32 | (uint32_t)r->code};
+	return words[i];
+}
+
 // ---- what a thread is at ----
 
 struct signal_self {
@@ -97,7 +109,8 @@ struct signal_peer {
 	int32_t pid;
 	int pidfd; // -1: none to be had
 	uint32_t users;
-	uint32_t mark; // what the owner's mark said at the last look that found it alive
+	uint32_t mark;  // what the owner's mark said at the last look that found it alive
+	uint64_t taken; // as seen when the queue looked full last; the port's lock
 	bool own;
 	uint32_t kernel_sends; // of this process, as of its last signal to this port; the port's lock
 	struct signal_peer *next;

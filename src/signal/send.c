@@ -138,9 +138,24 @@ static int merge(struct signal_port *port, const struct signal_record *r)
 	return 0;
 }
 
-static bool is_full(const struct signal_port *port, uint64_t tail, uint32_t depth)
+// The owner writes `taken` with each signal: it is looked at only if the queue would be full by what was seen before.
+static bool is_full(struct signal_peer *p, uint64_t tail, uint32_t depth)
 {
-	return tail - load_acquire_u64(&port->taken) >= depth; // SIGNAL_TAKEN
+	if (tail - p->taken >= depth)
+		p->taken = load_acquire_u64(&p->port->taken); // SIGNAL_TAKEN
+	return tail - p->taken >= depth;
+}
+
+// Whoever waits for one signal finds it in the line where he learns that it is there. Each store after the first is ordered
+// behind it: who reads a torn copy reads another `newest_at` afterwards.
+static void write_newest(struct signal_port *port, const struct signal_record *r, uint64_t tail)
+{
+	store_relaxed_u32(&port->newest_at, 0);
+	if (r->payload_bytes != 0 || r->after_kernel != 0)
+		return;
+	for (int i = 0; i < SIGNAL_NEWEST_WORDS; i++)
+		store_release_u64(&port->newest[i], signal_newest_word(r, i)); // SIGNAL_NEWEST
+	store_release_u32(&port->newest_at, (uint32_t)tail + 1);           // SIGNAL_NEWEST
 }
 
 static void write_record(struct signal_peer *p, const struct signal_message *m, uint32_t slot)
@@ -150,9 +165,11 @@ static void write_record(struct signal_peer *p, const struct signal_message *m, 
 	if (m->record.payload_bytes > 0)
 		memcpy(&payloads[slot], m->payload, m->record.payload_bytes);
 	uint32_t sends = load_acquire_u32(&kernel_sends);
-	ring[slot] = m->record;
-	ring[slot].after_kernel = p->kernel_sends != sends;
+	struct signal_record r = m->record;
+	r.after_kernel = p->kernel_sends != sends;
 	p->kernel_sends = sends;
+	ring[slot] = r;
+	write_newest(p->port, &r, load_relaxed_u64(&p->port->tail));
 }
 
 // Under the lock: 0, 1 the bell is still owed (to this process itself), -errno.
@@ -164,7 +181,7 @@ static int enqueue(struct signal_peer *p, const struct signal_message *m, bool b
 	uint32_t depth = load_relaxed_u32(&port->send.guarded32);
 	if (size == 0 || size > SIGNAL_RING_MAX || (size & (size - 1)) != 0 || depth > size)
 		return -ENOTSUP; // scribbled
-	if (is_full(port, tail, depth)) {
+	if (is_full(p, tail, depth)) {
 		port->refused++;
 		return -EAGAIN;
 	}
@@ -215,8 +232,7 @@ static int push_locked(struct signal_peer *p, const struct signal_message *m, bo
 		return queues && !only_look ? kernel_send(p->pid, r) : -ENOTSUP;
 	}
 	if (only_look)
-		return queues && is_full(p->port, load_relaxed_u64(&p->port->tail), l->guarded32) ? -EAGAIN
-		                                                                                  : 0;
+		return queues && is_full(p, load_relaxed_u64(&p->port->tail), l->guarded32) ? -EAGAIN : 0;
 	*went = queues ? WENT_QUEUED : WENT_MERGED;
 	return queues ? enqueue(p, m, !quiet || asleep) : merge(p->port, r);
 }
