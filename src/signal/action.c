@@ -179,6 +179,7 @@ static bool is_handler(const struct sigaction *act)
 
 int phi_signal_action(int signo, const struct sigaction *act, struct sigaction *old)
 {
+	PHI_KEEP_ERRNO;
 	struct sigaction was;
 	if (signo < 1 || signo >= SIGNAL_NUMBERS)
 		return -EINVAL;

@@ -347,7 +347,7 @@ bool phi_inbox_adopt(uint64_t signals)
 	for (; own != NULL && bells != 0; bells &= bells - 1) {
 		int signo = __builtin_ctzll(bells) + 1;
 		bool more = lists[signo].count > 0 || load_relaxed_u64(&own->port->tail) != own->drained;
-		if (more && (own->caught & ~own->quiet & SIGNAL_BIT(signo)))
+		if (more && (own->caught & ~own->quiet & ~own->kernels & SIGNAL_BIT(signo)))
 			phi_bell_self(signo); // a handler waits for it
 	}
 	return all_in;

@@ -63,6 +63,7 @@ static bool concerns(const struct signal_own *own, uint64_t signals)
 
 void phi_signal_unblocking(uint64_t signals)
 {
+	PHI_KEEP_ERRNO;
 	struct signal_own *own = phi_own();
 	if (!concerns(own, signals) || phi_signal_self.busy != 0)
 		return;
@@ -90,6 +91,7 @@ static uint64_t changed(uint64_t mask, int how, uint64_t set)
 
 int phi_signal_mask(int how, const sigset_t *set, sigset_t *old)
 {
+	PHI_KEEP_ERRNO;
 	sigset_t was;
 	uint64_t bits = set != NULL ? phi_mask_of(set) : 0;
 	if (set != NULL && how != SIG_BLOCK)
@@ -110,6 +112,7 @@ int phi_signal_mask(int how, const sigset_t *set, sigset_t *old)
 
 int phi_signal_pending(sigset_t *set)
 {
+	PHI_KEEP_ERRNO;
 	struct signal_own *own = phi_own();
 	sigset_t kernel;
 	if (sigpending(&kernel) != 0)
@@ -124,6 +127,7 @@ int phi_signal_pending(sigset_t *set)
 	uint64_t kernels = own != NULL ? own->kernels : 0;
 	// A queued signal in the kernel may be a bell for one that has been taken: it tells when it is taken out.
 	uint64_t doubtful = there & SIGNAL_QUEUED_MASK & ~kernels & ~phi_inbox_pending();
+	doubtful &= own != NULL ? phi_own_bells(own) : 0;
 	if (!phi_inbox_adopt(doubtful))
 		doubtful = 0;
 	uint64_t here = phi_inbox_pending();

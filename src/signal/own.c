@@ -149,6 +149,17 @@ uint32_t phi_own_heard(struct signal_own *own, int signo)
 	return owed;
 }
 
+uint64_t phi_own_bells(const struct signal_own *own)
+{
+	uint64_t bells = own->handed_on;
+	for (int s = SIGNAL_STANDARD; s < SIGNAL_NUMBERS; s++) {
+		const struct signal_bell *b = &own->port->bell[s];
+		if (own->in_vain[s] > 0 || load_relaxed_u32(&b->rung) != load_relaxed_u32(&b->heard))
+			bells |= SIGNAL_BIT(s);
+	}
+	return bells;
+}
+
 bool phi_own_rung(const struct signal_own *own, uint64_t signals)
 {
 	for (uint64_t rest = signals; rest != 0; rest &= rest - 1) {

@@ -12,6 +12,7 @@
 #include "sync/mark.h"
 #include "sync/spin.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -31,6 +32,14 @@ static inline uint64_t signal_newest_word(const struct signal_record *r, int i)
 	                                             (uint64_t)r->signo << 32 | (uint32_t)r->code};
 	return words[i];
 }
+
+// What a call does inside is no business of the program's errno: it is as before at the end of the block.
+static inline void phi_put_errno(const int *saved)
+{
+	errno = *saved;
+}
+
+#define PHI_KEEP_ERRNO const int kept_errno __attribute__((cleanup(phi_put_errno), unused)) = errno
 
 // ---- what a thread is at ----
 
@@ -147,7 +156,9 @@ int phi_own_payloads(void);
 void phi_own_publish(struct signal_own *own);
 // The bell has been heard: senders must ring again, and what they rang for is in the queue. How many were outstanding.
 uint32_t phi_own_heard(struct signal_own *own, int signo);
-// Whether one of these is.
+// Signals of which a bell may be in the kernel.
+uint64_t phi_own_bells(const struct signal_own *own);
+// Whether one of these is outstanding.
 bool phi_own_rung(const struct signal_own *own, uint64_t signals);
 // Publish `asleep` unless something has come to the port meanwhile: true if it is published.
 bool phi_own_asleep(struct signal_own *own);

@@ -272,6 +272,7 @@ static enum phi_peer_effort effort_for(int signo)
 
 int phi_signal_send(pid_t pid, int signo, int code, union sigval value)
 {
+	PHI_KEEP_ERRNO;
 	const struct phi_self *me = phi_self();
 	struct signal_message m = {.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
 	                                      .pid = me->pid,

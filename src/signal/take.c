@@ -234,13 +234,12 @@ static int take(struct taking *t, siginfo_t *info, const struct timespec *timeou
 		phi_inbox_unlock();
 		if (r != 0)
 			return r;
-		if (!valid)
-			return -EINVAL;
 		if (timeout != NULL)
-			time_left(until, &left);
+			time_left(until,
+			          &left); // none, if it is not one: what the kernel has counts all the same
 		r = wait_for(t, seen, info, timeout != NULL ? &left : NULL);
 		if (r != 0)
-			return r;
+			return r == -EAGAIN && !valid ? -EINVAL : r;
 	}
 }
 
@@ -257,6 +256,7 @@ static int take_from_kernel(uint64_t signals, siginfo_t *info, const struct time
 
 int phi_signal_take(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
+	PHI_KEEP_ERRNO;
 	struct taking t = {.signals = phi_mask_of(set)};
 	t.signals &= ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
 	memset(info, 0, sizeof *info);
