@@ -19,6 +19,9 @@
 #define UID_AT 20
 #define VALUE_AT 24
 
+// In the place of MAGIC: no bell, but sent to the whole process by this library.
+#define PROCESS_MAGIC UINT64_C(0x636f72702d737361) // "ass-proc"
+
 static uint8_t *bytes_of(siginfo_t *info)
 {
 	return (uint8_t *)info;
@@ -41,6 +44,21 @@ bool phi_bell_is(const siginfo_t *info)
 	uint64_t magic;
 	memcpy(&magic, (const uint8_t *)info + MAGIC_AT, sizeof magic);
 	return magic == MAGIC && info->si_code == SI_QUEUE;
+}
+
+void phi_bell_mark_process(siginfo_t *info)
+{
+	const uint64_t magic = PROCESS_MAGIC;
+	if (info->si_code == SI_QUEUE)
+		memcpy(bytes_of(info) + MAGIC_AT, &magic, sizeof magic);
+}
+
+bool phi_bell_is_threads(const siginfo_t *info)
+{
+	uint64_t magic;
+	memcpy(&magic, (const uint8_t *)info + MAGIC_AT, sizeof magic);
+	return info->si_code == SI_TKILL ||
+	       (info->si_code == SI_QUEUE && magic != PROCESS_MAGIC && info->si_pid == phi_self()->pid);
 }
 
 bool phi_bell_may_be(const siginfo_t *info)
@@ -75,6 +93,7 @@ bool phi_bell_return(const siginfo_t *info)
 {
 	siginfo_t copy = *info;
 	memset(bytes_of(&copy) + MAGIC_AT, 0, copy.si_code == SI_QUEUE ? KERNEL_BYTES - MAGIC_AT : 0);
+	phi_bell_mark_process(&copy);
 	return syscall(SYS_rt_sigqueueinfo, phi_self()->pid, copy.si_signo, &copy) == 0;
 }
 

@@ -320,23 +320,57 @@ bool phi_inbox_accept(const siginfo_t *info)
 	return true;
 }
 
+// What was sent to this thread alone is no business of the others': it goes back, in its order.
+static void hold(struct list *h, const siginfo_t *info)
+{
+	uint32_t n = new_node(ACCOUNT_EXTRA);
+	if (n == 0)
+		return;
+	memcpy(nodes[n - 1].info, info, KERNEL_BYTES);
+	nodes[n - 1].next = 0;
+	if (h->last != 0)
+		nodes[h->last - 1].next = n;
+	else
+		h->first = n;
+	h->last = n;
+}
+
+static void give_back_held(const struct list *h)
+{
+	const struct phi_self *self = phi_self();
+	siginfo_t info;
+	memset(&info, 0, sizeof info);
+	for (uint32_t n = h->first, next; n != 0; n = next) {
+		memcpy(&info, nodes[n - 1].info, KERNEL_BYTES);
+		syscall(SYS_rt_tgsigqueueinfo, self->pid, self->tid, info.si_signo, &info);
+		next = nodes[n - 1].next;
+		nodes[n - 1].next = free_list;
+		free_list = n;
+	}
+}
+
 // What there is no room for is left where it is: to give it back would put it behind what came after it.
 static bool take_in(uint64_t signals, uint64_t *bells)
 {
 	const struct timespec none = {0, 0};
+	struct list held = {0, 0, 0};
 	siginfo_t info;
+	bool room_left = true;
 	memset(&info, 0, sizeof info);
 	while (signals != 0) {
-		if (used[ACCOUNT_EXTRA] >= room[ACCOUNT_EXTRA])
-			return false;
-		if (syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) <= 0)
-			return true;
+		room_left =
+			used[ACCOUNT_EXTRA] < room[ACCOUNT_EXTRA] && (free_list != 0 || fresh < capacity);
+		if (!room_left || syscall(SYS_rt_sigtimedwait, &signals, &info, &none, sizeof signals) <= 0)
+			break;
 		if (phi_inbox_hears(&info))
 			*bells |= SIGNAL_BIT(info.si_signo);
+		else if (phi_bell_is_threads(&info))
+			hold(&held, &info);
 		else
 			phi_inbox_accept(&info);
 	}
-	return true;
+	give_back_held(&held);
+	return room_left;
 }
 
 bool phi_inbox_adopt(uint64_t signals)

@@ -128,11 +128,13 @@ int phi_signal_pending(sigset_t *set)
 	// A queued signal in the kernel may be a bell for one that has been taken: it tells when it is taken out.
 	uint64_t doubtful = there & SIGNAL_QUEUED_MASK & ~kernels & ~phi_inbox_pending();
 	doubtful &= own != NULL ? phi_own_bells(own) : 0;
-	if (!phi_inbox_adopt(doubtful))
-		doubtful = 0;
+	if (doubtful != 0) {
+		phi_inbox_adopt(doubtful);
+		sigpending(&kernel); // what is left is this thread's alone, or there is no room for it
+	}
 	uint64_t here = phi_inbox_pending();
 	phi_inbox_unlock();
-	phi_mask_to((there & ~doubtful) | (here & phi_mask_now()), set);
+	phi_mask_to(phi_mask_of(&kernel) | (here & phi_mask_now()), set);
 	return 0;
 }
 

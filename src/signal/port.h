@@ -177,6 +177,10 @@ void phi_signal_stayed(void);
 
 void phi_bell_make(siginfo_t *info, const struct signal_record *rec);
 bool phi_bell_is(const siginfo_t *info);
+// A siginfo that goes by the kernel to the whole process says so; was this one sent to one thread alone? The kernel does
+// not tell: what somebody else in this process has queued is taken to be.
+void phi_bell_mark_process(siginfo_t *info);
+bool phi_bell_is_threads(const siginfo_t *info);
 // Without its siginfo, which the kernel had no room to keep: a bell, or somebody's kill.
 bool phi_bell_may_be(const siginfo_t *info);
 // Ring this process itself.

@@ -59,6 +59,7 @@ static int kernel_queue(pid_t pid, const struct signal_record *r)
 	info.si_pid = r->pid;
 	info.si_uid = r->uid;
 	info.si_value.sival_ptr = (void *)(uintptr_t)r->value;
+	phi_bell_mark_process(&info);
 	return (int)syscall(SYS_rt_sigqueueinfo, pid, r->signo, &info);
 }
 
