@@ -85,6 +85,8 @@ struct signal_thread *phi_own_thread(void)
 
 static bool lock_port(struct signal_own *own, struct phi_hold *h)
 {
+	if (own->leaving)
+		return false;
 	phi_enter(h);
 	int r = phi_lock_take(h, &own->port->send, PATIENCE_NS);
 	if (r == 0 || r == -EOWNERDEAD) // a dead sender leaves nothing half done
@@ -514,16 +516,24 @@ void phi_signal_leaving(void)
 	struct signal_own *own = phi_own();
 	if (!is_mine(own))
 		return;
+	struct phi_hold h;
 	phi_inbox_lock();
+	bool locked = lock_port(
+		own, &h); // no sender puts a newer one into the kernel before all of ours are there
 	store_relaxed_u32(&own->port->closed, 1);
 	struct signal_own said = *own;
+	own->leaving = true;
+	phi_inbox_drain();
 	own->quiet = own->caught = own->asleep = own->queueing = 0;
-	phi_own_publish(own);
+	publish_locked(own);
 	own->quiet = said.quiet;
 	own->caught = said.caught;
 	own->queueing = said.queueing;
 	phi_inbox_adopt(SIGNAL_QUEUED_MASK & phi_mask_now()); // bells mean nothing to the next program
 	return_all();
+	own->leaving = false;
+	if (locked)
+		unlock_port(own, &h);
 	phi_inbox_unlock();
 }
 

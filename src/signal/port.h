@@ -131,10 +131,11 @@ struct signal_own {
 	struct phi_mark mark;
 	struct phi_spin spin;
 	int32_t pid;
-	uint32_t depth;                           // private copies: the inbox lock
-	uint32_t ring_mask;                       // "
-	bool payloads;                            // memory for them is reserved
-	uint64_t drained;                         // under the inbox lock
+	uint32_t depth;     // private copies: the inbox lock
+	uint32_t ring_mask; // "
+	bool leaving;       // the port's lock is held while all that is here goes to the kernel
+	bool payloads;      // memory for them is reserved
+	uint64_t drained;   // under the inbox lock
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
 	uint8_t in_vain[SIGNAL_NUMBERS]; // bells of each that may come when all is heard already; "
 	uint64_t handed_on;              // a bell of this process's own is on its way to who sleeps; "
