@@ -30,8 +30,8 @@ struct signal_record {
 	int32_t code;
 	uint16_t signo;
 	uint16_t payload_bytes; // of payload[same index]
-	uint32_t
-		after_kernel; // its sender has sent by the kernel since its last one here: that comes first
+	// Its sender has sent by the kernel since its last one here: that comes first.
+	uint32_t after_kernel;
 	uint32_t reserved;
 };
 
@@ -92,8 +92,7 @@ struct signal_port {
 
 	uint64_t taken;   // O, A: how many queued signals have been delivered or discarded
 	uint64_t pending; // O, D: what the owner has in its hands
-	uint8_t pad1
-		[48]; // nothing that a sender looks at each time: the owner writes this line with each signal
+	uint8_t pad1[48]; // the owner writes this line with each signal: nothing that senders look at
 
 	uint64_t sent;    // L, D
 	uint64_t refused; // L, D

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // This process's port: made when it first handles or waits for signals, found by others under sig.PID, gone with the
-// process. What senders judge by is published under the port's lock, so that each send happens before or after it.
+// process.
 //
 // Its life is told twice: by a lock on the file (core/life.h), and by a mark that costs a sender no system call
 // (sync/mark.h). A forked child closes its copy of the descriptor, and has no port until it needs one.
@@ -25,7 +25,6 @@
 #include <unistd.h>
 
 #define DEPTH 4096
-#define PATIENCE_NS 20000000 // for a sender that is stopped inside the lock
 #define LEFTOVERS_MOST 8
 
 __thread struct signal_self phi_signal_self;
@@ -79,113 +78,6 @@ struct signal_thread *phi_own_thread(void)
 	t->generation = phi_self()->generation;
 	pthread_setspecific(thread_key, t->shown);
 	return t->shown;
-}
-
-// ---- what senders judge by ----
-
-static bool lock_port(struct signal_own *own, struct phi_hold *h)
-{
-	if (own->leaving)
-		return false;
-	phi_enter(h);
-	int r = phi_lock_take(h, &own->port->send, PATIENCE_NS);
-	if (r == 0 || r == -EOWNERDEAD) // a dead sender leaves nothing half done
-		return true;
-	phi_leave(h);
-	store_relaxed_u32(&own->port->impatience, load_relaxed_u32(&own->port->impatience) + 1);
-	fence_seq_cst(); // SIGNAL_IMPATIENCE: before the queue is read
-	return false;
-}
-
-static void unlock_port(struct signal_own *own, struct phi_hold *h)
-{
-	phi_lock_drop(h, &own->port->send);
-	phi_leave(h);
-}
-
-// A stop discards a pending continuation, and the other way round: the kernel has them all.
-#define JOB_CONTROL \
-	(SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
-
-static void publish_locked(struct signal_own *own)
-{
-	struct phi_lock *l = &own->port->send;
-	store_relaxed_u64(&l->guarded64, own->quiet & ~own->kernels & ~own->belled & ~JOB_CONTROL);
-	store_relaxed_u64(&l->guarded64b, (own->caught | own->belled) & ~own->kernels);
-	store_relaxed_u64(&l->guarded64c, own->asleep);
-	store_relaxed_u64(&l->guarded64d, own->queueing);
-	store_relaxed_u32(&l->guarded32, own->depth);
-	store_relaxed_u32(&own->port->ring_size, own->ring_mask + 1);
-}
-
-void phi_own_publish(struct signal_own *own)
-{
-	struct phi_hold h;
-	bool locked = lock_port(own, &h);
-	publish_locked(own);
-	if (locked)
-		unlock_port(own, &h);
-}
-
-// How many had been rung. But for `one` of them they may still come.
-static uint32_t hear(struct signal_own *own, int signo, uint32_t one)
-{
-	struct signal_bell *b = &own->port->bell[signo];
-	uint32_t rung = load_relaxed_u32(&b->rung);
-	uint32_t n = rung - load_relaxed_u32(&b->heard);
-	if (n != 0)
-		store_relaxed_u32(&b->heard, rung);
-	if (n > one)
-		own->in_vain[signo] = n - one < UINT8_MAX ? (uint8_t)(n - one) : UINT8_MAX;
-	return n;
-}
-
-uint32_t phi_own_heard(struct signal_own *own, int signo)
-{
-	struct phi_hold h;
-	bool locked = lock_port(own, &h);
-	uint32_t owed = hear(own, signo, 1);
-	own->handed_on &= ~SIGNAL_BIT(signo);
-	if (locked)
-		unlock_port(own, &h);
-	return owed;
-}
-
-uint64_t phi_own_bells(const struct signal_own *own)
-{
-	uint64_t bells = own->handed_on;
-	for (int s = SIGNAL_STANDARD; s < SIGNAL_NUMBERS; s++) {
-		const struct signal_bell *b = &own->port->bell[s];
-		if (own->in_vain[s] > 0 || load_relaxed_u32(&b->rung) != load_relaxed_u32(&b->heard))
-			bells |= SIGNAL_BIT(s);
-	}
-	return bells;
-}
-
-bool phi_own_rung(const struct signal_own *own, uint64_t signals)
-{
-	for (uint64_t rest = signals; rest != 0; rest &= rest - 1) {
-		const struct signal_bell *b = &own->port->bell[__builtin_ctzll(rest) + 1];
-		if (load_relaxed_u32(&b->rung) != load_relaxed_u32(&b->heard))
-			return true;
-	}
-	return false;
-}
-
-bool phi_own_asleep(struct signal_own *own)
-{
-	struct phi_hold h;
-	bool locked = lock_port(own, &h);
-	bool nothing = load_relaxed_u64(&own->port->tail) == own->drained &&
-	               load_relaxed_u64(&own->port->standard) == 0;
-	// The queue is empty: a bell that is said to be outstanding was lost, and must not keep senders from ringing.
-	for (uint64_t rest = nothing ? own->asleep : 0; rest != 0; rest &= rest - 1)
-		hear(own, __builtin_ctzll(rest) + 1, 0);
-	if (nothing)
-		publish_locked(own);
-	if (locked)
-		unlock_port(own, &h);
-	return nothing;
 }
 
 // ---- making ----
@@ -389,16 +281,16 @@ static int set_depth(struct signal_own *own, uint32_t depth)
 	if (r < 0)
 		return r;
 	struct phi_hold h;
-	if (!lock_port(own, &h))
+	if (!phi_own_lock(own, &h))
 		return -EBUSY;
 	phi_inbox_drain(); // an empty ring may change its size
 	r = own->drained == own->port->tail ? phi_inbox_size(depth) : -EBUSY;
 	if (r == 0) {
 		own->depth = depth;
 		own->ring_mask = size - 1;
-		publish_locked(own);
+		phi_own_publish_locked(own);
 	}
-	unlock_port(own, &h);
+	phi_own_unlock(own, &h);
 	return r;
 }
 
@@ -518,14 +410,14 @@ void phi_signal_leaving(void)
 		return;
 	struct phi_hold h;
 	phi_inbox_lock();
-	bool locked = lock_port(
-		own, &h); // no sender puts a newer one into the kernel before all of ours are there
+	// No sender puts a newer one into the kernel before all of ours are there.
+	bool locked = phi_own_lock(own, &h);
 	store_relaxed_u32(&own->port->closed, 1);
 	struct signal_own said = *own;
 	own->leaving = true;
 	phi_inbox_drain();
 	own->quiet = own->caught = own->asleep = own->queueing = 0;
-	publish_locked(own);
+	phi_own_publish_locked(own);
 	own->quiet = said.quiet;
 	own->caught = said.caught;
 	own->queueing = said.queueing;
@@ -533,7 +425,7 @@ void phi_signal_leaving(void)
 	return_all();
 	own->leaving = false;
 	if (locked)
-		unlock_port(own, &h);
+		phi_own_unlock(own, &h);
 	phi_inbox_unlock();
 }
 

@@ -152,6 +152,11 @@ struct signal_own *phi_own_make(void);
 int phi_own_depth(int depth);
 int phi_own_payloads(void);
 
+// The port's lock: false where a sender is stopped inside it, and does not come out for a while.
+bool phi_own_lock(struct signal_own *own, struct phi_hold *h);
+void phi_own_unlock(struct signal_own *own, struct phi_hold *h);
+void phi_own_publish_locked(struct signal_own *own);
+
 // Under the inbox lock. Publish what senders judge by, after a change of the private copies. With the port's lock, or
 // after a while without it if a sender is stopped inside.
 void phi_own_publish(struct signal_own *own);

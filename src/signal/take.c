@@ -153,11 +153,12 @@ static bool fall_asleep(struct taking *t)
 	return asleep;
 }
 
-// What the kernel gave: the lowest number of that and what is here.
+// What the kernel gave is the signal, unless it is a bell. It may be this thread's alone, so it does not go through what
+// all threads share.
 static int choose(struct taking *t, const siginfo_t *got, siginfo_t *info)
 {
 	phi_inbox_lock();
-	if (!phi_inbox_hears(got) && !phi_inbox_accept(got)) {
+	if (!phi_inbox_hears(got)) {
 		phi_inbox_unlock();
 		*info = *got;
 		return got->si_signo;
