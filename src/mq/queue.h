@@ -351,4 +351,13 @@ uint64_t phi_mq_count(const struct mq_queue *q);
 struct ph_mq_info;
 int phi_mq_info(const char *name, struct ph_mq_info *info);
 
+// content.c: what Linux's mqueue file system tells of a queue.
+struct mq_content {
+	uint64_t bytes;    // of the messages that a receive could take
+	int notify, signo; // how the registrant wants to be told, 0 if nobody is registered
+	int32_t notify_pid;
+	bool damaged;
+};
+int phi_mq_content(const char *name, struct mq_content *content);
+
 #endif
