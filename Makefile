@@ -15,6 +15,7 @@ VARIANT    = POSTHASTE_JOBS=$(JOBS) tools/check-variant
 RUN        = tools/run-tests $(OUT) -j$(JOBS)
 
 BASICS := gcc libc6-dev cmake
+MOUNT  := libfuse3-dev fuse3
 CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 LOOPS := libuv1-dev libevent-dev
 PROVERS := g++ binutils clang libclang-rt-14-dev spin
@@ -25,13 +26,14 @@ PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 all: ## the library, shared and static, and the command
 	@tools/need $(BASICS)
+	@tools/need --optional $(MOUNT)
 	@$(CONFIGURE)
 	@$(COMPILE) --target product
 
 # Everything: the tests and the peers of the benchmark too.
 programs:
 	@tools/need $(BASICS) $(PROVERS)
-	@tools/need --optional $(LOOPS)
+	@tools/need --optional $(LOOPS) $(MOUNT)
 	@$(CONFIGURE)
 	@$(COMPILE)
 

@@ -62,3 +62,13 @@ if(PH_NATIVE)
 		set(PH_CXX ON)
 	endif()
 endif()
+
+# PH_FUSE: the command can mount. libfuse3 is this machine's, linked with its C library.
+set(PH_FUSE OFF)
+if(PH_NATIVE OR POSTHASTE_SANITIZE MATCHES "address|undefined")
+	find_path(PH_FUSE_INCLUDE fuse_lowlevel.h PATH_SUFFIXES fuse3)
+	find_library(PH_FUSE_LIBRARY fuse3)
+	if(PH_FUSE_INCLUDE AND PH_FUSE_LIBRARY)
+		set(PH_FUSE ON)
+	endif()
+endif()

@@ -30,8 +30,8 @@ every_command_is_known() {
 
 every_long_option_is_offered_that_help_names() {
 	has "$(ph help mk)" " --depth"
-	for command in mk rm ls info send recv peek lock mkfifo cat write tee pipe kill ps wait-signal demo bench \
-		doctor; do
+	for command in mk rm ls info send recv peek lock mkfifo cat write tee pipe kill ps wait-signal \
+		demo bench doctor mount; do
 		for option in $(ph help "$command" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
 			has " $(offered "$command" --) " " $option "
 		done
