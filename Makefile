@@ -16,13 +16,14 @@ RUN        = tools/run-tests $(OUT) -j$(JOBS)
 
 BASICS := gcc libc6-dev cmake
 MOUNT  := libfuse3-dev fuse3
+PICTURES := gnuplot-nox fonts-dejavu-core
 CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 LOOPS := libuv1-dev libevent-dev
 PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
 .PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
-	check-layers check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench install clean help
+	check-layers check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install clean help
 
 all: ## the library, shared and static, and the command
 	@tools/need $(BASICS)
@@ -42,6 +43,7 @@ demo: all ## count words in several processes and kill one of them (FILES="..." 
 
 check: programs ## every test, with short runs of the long ones; musl and aarch64 included
 	@tools/need $(CROSS)
+	@tools/need --optional $(PICTURES)
 	@$(RUN) -LE full
 
 check-asan check-ubsan check-tsan: check-%: ## the tests under a sanitizer
@@ -80,6 +82,10 @@ bench: ## our figures beside the kernel's and other libraries'
 	@$(CONFIGURE)
 	@$(COMPILE)
 	bench/run $(OUT)
+
+report: all ## the same as a page with pictures, without the other libraries (build/report)
+	@tools/need $(PICTURES)
+	$(OUT)/posthaste bench --report $(OUT)/report
 
 install: all ## PREFIX=/usr/local DESTDIR=
 	$(CMAKE) --install $(OUT)

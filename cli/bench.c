@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include "bench_page.h"
 #include "bench_run.h"
 
 #include <errno.h>
@@ -67,16 +68,19 @@ static void usage(FILE *to)
 		if (!again(r))
 			fprintf(to, "%s%s", r ? ", " : "", ROOMS[r].name);
 	}
-	fprintf(to,
-	        " (default: all)\n"
-	        "  --only TEST     run these tests only: a name or a pattern; may be repeated\n"
-	        "  --list          list the tests\n"
-	        "  --quick         fewer and shorter repetitions, for a first look\n"
-	        "  --reps N        repetitions, 1 to 99 (default 7)\n"
-	        "  --ms N          milliseconds of one repetition (default 150)\n"
-	        "  --peer PROGRAM  measure this contestant, too (see bench/peers); may be repeated\n"
-	        "  --json          one object a line\n"
-	        "  --help\n");
+	fprintf(
+		to,
+		" (default: all)\n"
+		"  --only TEST     run these tests only: a name or a pattern; may be repeated\n"
+		"  --list          list the tests\n"
+		"  --quick         fewer and shorter repetitions, for a first look\n"
+		"  --reps N        repetitions, 1 to 99 (default 7)\n"
+		"  --ms N          milliseconds of one repetition (default 150)\n"
+		"  --peer PROGRAM  measure this contestant, too (see bench/peers); may be repeated\n"
+		"  --json          one object a line\n"
+		"  --report DIR    write a page with pictures there, too, and run what only that takes;\n"
+		"                  takes gnuplot\n"
+		"  --help\n");
 }
 
 static int usage_error(const char *what, const char *which)
@@ -115,18 +119,24 @@ static int add_room(struct choice *ch, const char *name)
 	return found ? 0 : usage_error("no such room", name);
 }
 
-enum { OPT_ONLY = 256, OPT_LIST, OPT_QUICK, OPT_REPS, OPT_MS, OPT_PEER, OPT_JSON, OPT_HELP };
+enum {
+	OPT_ONLY = 256,
+	OPT_LIST,
+	OPT_QUICK,
+	OPT_REPS,
+	OPT_MS,
+	OPT_PEER,
+	OPT_JSON,
+	OPT_REPORT,
+	OPT_HELP
+};
 
 static const struct option OPTIONS[] = {
-	{"only", required_argument, NULL, OPT_ONLY},
-	{"list", no_argument, NULL, OPT_LIST},
-	{"quick", no_argument, NULL, OPT_QUICK},
-	{"reps", required_argument, NULL, OPT_REPS},
-	{"ms", required_argument, NULL, OPT_MS},
-	{"peer", required_argument, NULL, OPT_PEER},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
+	{"only", required_argument, NULL, OPT_ONLY}, {"list", no_argument, NULL, OPT_LIST},
+	{"quick", no_argument, NULL, OPT_QUICK},     {"reps", required_argument, NULL, OPT_REPS},
+	{"ms", required_argument, NULL, OPT_MS},     {"peer", required_argument, NULL, OPT_PEER},
+	{"json", no_argument, NULL, OPT_JSON},       {"report", required_argument, NULL, OPT_REPORT},
+	{"help", no_argument, NULL, OPT_HELP},       {NULL, 0, NULL, 0},
 };
 
 // Take one option; -1 to go on, else the exit status.
@@ -156,6 +166,7 @@ static int take_option(struct choice *ch, int option)
 		break;
 	case OPT_PEER: return add_peer(ch, optarg) ? 2 : -1;
 	case OPT_JSON: opt->json = true; break;
+	case OPT_REPORT: opt->report = optarg; break;
 	case OPT_HELP: usage(stdout); return 0;
 	default: usage(stderr); return 2;
 	}
@@ -177,13 +188,13 @@ static int take_arguments(struct choice *ch, int argc, char **argv)
 	return -1;
 }
 
-static bool chosen(const struct choice *ch, const char *test)
+static bool chosen(const struct choice *ch, const struct bench_case *c)
 {
 	for (size_t i = 0; i < ch->patterns; i++) {
-		if (fnmatch(ch->only[i], test, 0) == 0)
+		if (fnmatch(ch->only[i], c->test, 0) == 0)
 			return true;
 	}
-	return ch->patterns == 0;
+	return ch->patterns == 0 && (!c->for_report || ch->opt.report || ch->list);
 }
 
 // The next chosen cases that are to run together: one, or those of one group. Moves *at on.
@@ -195,7 +206,7 @@ static size_t next_block(const struct choice *ch, const struct bench_case **at,
 		const char *group = (*at)->group;
 		if (n > 0 && (!group || !block[0]->group || strcmp(group, block[0]->group) != 0))
 			break;
-		if (chosen(ch, (*at)->test))
+		if (chosen(ch, *at))
 			block[n++] = *at;
 	}
 	return n;
@@ -204,7 +215,7 @@ static size_t next_block(const struct choice *ch, const struct bench_case **at,
 static void list_room(const struct choice *ch, const struct bench_room *room)
 {
 	for (const struct bench_case *c = room->cases; c->test; c++) {
-		if (chosen(ch, c->test))
+		if (chosen(ch, c))
 			printf("%-4s %-19s %s, %zu bytes, %s %zu\n", room->name, c->test, c->what, c->size,
 			       bench_capacity_name(room), bench_capacity(room, c));
 	}
@@ -238,6 +249,8 @@ static size_t run_room(struct choice *ch, const struct bench_room *room, size_t 
 			break;
 		for (size_t i = 0; i < n; i++) {
 			bench_report_row(&row[i], &ch->opt);
+			if (ch->opt.report)
+				bench_page_add(&row[i], &ch->opt);
 			*failed += row[i].result[0].error[0] != '\0';
 		}
 		ran += n;
@@ -268,9 +281,10 @@ static int run(struct choice *ch)
 		return 128 + bench_interrupted;
 	if (!ch->list && ran == 0)
 		return usage_error("no such test", ch->patterns ? ch->only[0] : "bench");
+	const int reported = ch->opt.report && !ch->list ? bench_page_end(&ch->opt) : 0;
 	if (failed)
 		fprintf(stderr, "posthaste: bench: %zu of %zu tests failed\n", failed, ran);
-	return failed ? 1 : 0;
+	return failed ? 1 : reported;
 }
 
 int bench_main(int argc, char **argv)
@@ -280,6 +294,8 @@ int bench_main(int argc, char **argv)
 	ch.opt.reps = 7;
 	ch.opt.ns = 150000000;
 	ch.opt.idle_ns = 2000000000;
-	const int status = take_arguments(&ch, argc, argv);
+	int status = take_arguments(&ch, argc, argv);
+	if (status < 0 && ch.opt.report && !ch.list && bench_page_begin(ch.opt.report) != 0)
+		status = 1;
 	return status >= 0 ? status : run(&ch);
 }

@@ -126,6 +126,7 @@ static void reckon(const struct bench_case *c, struct bench_team *team, struct b
 	out->switches = switches / ops;
 	out->calls = calls / ops;
 	if (bench_has_samples(c->kind)) {
+		bench_histogram_count(&out->latency, team->samples_ns, team->samples);
 		out->p50_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.50);
 		out->p99_ns = bench_percentile_u32(team->samples_ns, team->samples, 0.99);
 	}

@@ -13,6 +13,7 @@
 #define CLI_BENCH_LOAD_H
 
 #include "bench_core.h"
+#include "bench_histogram.h"
 
 #include <signal.h>
 #include <sys/types.h>
@@ -63,6 +64,8 @@ struct bench_case {
 	size_t size, depth; // bytes; messages, or units at the beginning
 	bool show_cpu;      // CPU time is what this case is about
 	bool show_calls;    // so are system calls
+	bool by_size;       // a point of its room's curve of throughput by size
+	bool for_report;    // runs in a report and where it is named, and else not
 
 	// Asked for.
 	bool kernels;    // what the library hands to the kernel's path for good
@@ -185,7 +188,8 @@ struct bench_sample {
 	double switches;       // context switches of all workers together
 	double calls;          // system calls of all workers together; only from bench_count_calls
 	double p50_ns, p99_ns; // BENCH_ROUNDTRIP, BENCH_SINGLE: of single ones; else 0
-	size_t size, depth;    // in fact used
+	struct bench_histogram latency; // of the same
+	size_t size, depth;             // in fact used
 	size_t pipe_size;
 	double huge;       // share of the memory that was in huge pages, 0 to 1
 	const char *error; // not NULL: it failed, and why

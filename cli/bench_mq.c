@@ -128,5 +128,19 @@ const struct bench_case bench_mq_cases[] = {
 	SENDERS(32),
 	SENDERS(64),
 #undef SENDERS
+// The last one is as deep as the kernel's usual limit on memory lets it be.
+#define SIZE(name, bytes, messages)                                                             \
+	{                                                                                           \
+		.test = "size-" name, .what = "1 -> 1 on two CPUs", ONE_TO_ONE(SPLIT), .size = (bytes), \
+		.depth = (messages), .by_size = true, .for_report = true                                \
+	}
+	SIZE("64", 64, 10),
+	SIZE("256", 256, 10),
+	SIZE("1k", 1024, 10),
+	SIZE("4k", 4096, 10),
+	SIZE("16k", 16384, 10),
+	SIZE("64k", 65536, 10),
+	SIZE("256k", 262144, 3),
+#undef SIZE
 	{.test = NULL},
 };

@@ -110,5 +110,20 @@ const struct bench_case bench_pipe_cases[] = {
      .size = 65536,
      USUAL,
      .stranger = BENCH_FOREIGN_SENDER},
+
+#define SIZE(name, bytes)                                                                       \
+	{                                                                                           \
+		.test = "size-" name, .what = "1 -> 1 on two CPUs", ONE_TO_ONE(SPLIT), .size = (bytes), \
+		.pipe_size = 65536, .by_size = true, .for_report = true                                 \
+	}
+	SIZE("64", 64),
+	SIZE("256", 256),
+	SIZE("1k", 1024),
+	SIZE("4k", 4096),
+	SIZE("16k", 16384),
+	SIZE("64k", 65536),
+	SIZE("256k", 262144),
+	SIZE("1m", 1048576),
+#undef SIZE
 	{.test = NULL},
 };

@@ -7,57 +7,13 @@
 // first.
 #define _GNU_SOURCE
 #include "bench_run.h"
+#include "bench_text.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #define MIB 1048576.0
-
-// Three significant digits with a unit, in a static buffer of which there are eight.
-static const char *duration(double ns)
-{
-	static char text[8][16];
-	static unsigned next;
-	char *out = text[next++ % 8];
-	const char *unit = "ns";
-	if (ns >= 10000000) {
-		ns /= 1000000;
-		unit = "ms";
-	} else if (ns >= 10000) {
-		ns /= 1000;
-		unit = "us";
-	}
-	snprintf(out, sizeof(text[0]), "%.*f %s", ns < 9.995 ? 2 : ns < 99.95 ? 1 : 0, ns, unit);
-	return out;
-}
-
-static const char *number(double x)
-{
-	static char text[8][16];
-	static unsigned next;
-	char *out = text[next++ % 8];
-	snprintf(out, sizeof(text[0]), "%.*f", x < 9.995 ? 2 : x < 99.95 ? 1 : 0, x);
-	return out;
-}
-
-static const char *size_text(size_t bytes)
-{
-	static char text[4][24];
-	static unsigned next;
-	char *out = text[next++ % 4];
-	if (bytes == 0)
-		return "-";
-	if (bytes >= 1073741824 && bytes % 1073741824 == 0)
-		snprintf(out, sizeof(text[0]), "%zu GiB", bytes / 1073741824);
-	else if (bytes >= 1048576 && bytes % 1048576 == 0)
-		snprintf(out, sizeof(text[0]), "%zu MiB", bytes / 1048576);
-	else if (bytes >= 1024 && bytes % 1024 == 0)
-		snprintf(out, sizeof(text[0]), "%zu KiB", bytes / 1024);
-	else
-		snprintf(out, sizeof(text[0]), "%zu B", bytes);
-	return out;
-}
 
 const char *bench_capacity_name(const struct bench_room *room)
 {
@@ -75,7 +31,7 @@ static const char *capacity_text(const struct bench_row *row)
 {
 	static char text[24];
 	if (row->c->pipe_size)
-		return size_text(row->c->pipe_size);
+		return bench_size_text(row->c->pipe_size);
 	snprintf(text, sizeof(text), "%zu", bench_capacity(row->room, row->c));
 	return text;
 }
@@ -107,9 +63,9 @@ static void figures(const struct bench_row *row, const struct bench_options *opt
 		memcpy(&v, (const char *)r + field, sizeof(v));
 		if (s == 0)
 			ours = r->ran ? v : 0;
-		printf(" %11s", r->error[0] ? "failed" : r->ran ? duration(v) : "-");
+		printf(" %11s", r->error[0] ? "failed" : r->ran ? bench_duration(v) : "-");
 		if (s > 0)
-			printf(" %6s", r->ran && ours > 0 ? number(v / ours) : "-");
+			printf(" %6s", r->ran && ours > 0 ? bench_number(v / ours) : "-");
 	}
 	printf("\n");
 }
@@ -133,7 +89,7 @@ static void calls_row(const struct bench_row *row, const struct bench_options *o
 	for (size_t s = 0; s < opt->sides; s++) {
 		const struct bench_result *r = &row->result[s];
 		printf(s > 1 ? " %6s %11s" : "%s %11s", "",
-		       r->ran && r->calls >= 0 ? number(r->calls * times) : "-");
+		       r->ran && r->calls >= 0 ? bench_number(r->calls * times) : "-");
 	}
 	printf("\n");
 }
@@ -162,25 +118,26 @@ static void notes(const struct bench_row *row, const struct bench_options *opt)
 			printf("%-19s   %s was granted depth %zu\n", "", opt->side[s].name, r->depth);
 		if (r->ran && r->pipe_size != row->c->pipe_size)
 			printf("%-19s   %s was granted a pipe of %s\n", "", opt->side[s].name,
-			       size_text(r->pipe_size));
+			       bench_size_text(r->pipe_size));
 		if (r->ran && r->size != row->c->size)
 			printf("%-19s   %s was granted %zu bytes; its time is scaled by the byte\n", "",
 			       opt->side[s].name, r->size);
 	}
 	if (row->c->kind == BENCH_IDLE && row->result[0].ran)
 		printf("%-19s   context switches of a receiver: %s; %s %s\n", "",
-		       number(row->result[0].switches), opt->side[1].name, number(row->result[1].switches));
+		       bench_number(row->result[0].switches), opt->side[1].name,
+		       bench_number(row->result[1].switches));
 	if (row->c->huge && row->result[0].ran)
 		huge_note(row, opt);
 	if (row->last_of_group)
 		printf("%-19s   %s: the last costs %s times the first; %s %s\n", "", row->c->group,
-		       number(row->growth[0]), opt->side[1].name, number(row->growth[1]));
+		       bench_number(row->growth[0]), opt->side[1].name, bench_number(row->growth[1]));
 }
 
 static void human(const struct bench_row *row, const struct bench_options *opt)
 {
 	const struct bench_case *c = row->c;
-	printf("%-19s %-31s %8s %8s", c->test, c->what, size_text(c->size), capacity_text(row));
+	printf("%-19s %-31s %8s %8s", c->test, c->what, bench_size_text(c->size), capacity_text(row));
 	figures(row, opt, offsetof(struct bench_result, ns));
 	if (bench_has_samples(c->kind)) {
 		sub_row(row, opt, "p50", offsetof(struct bench_result, p50_ns));

@@ -182,6 +182,8 @@ static void conclude(const struct track *t, const struct bench_case *c, struct b
 	r->p50_ns = median(t, offsetof(struct bench_sample, p50_ns));
 	r->p99_ns = median(t, offsetof(struct bench_sample, p99_ns));
 	r->huge = median(t, offsetof(struct bench_sample, huge));
+	for (size_t i = 0; i < t->n; i++)
+		bench_histogram_add(&r->latency, &t->sample[i].latency);
 }
 
 static void compare(struct bench_row *row, size_t n)

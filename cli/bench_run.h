@@ -23,6 +23,7 @@ struct bench_options {
 	unsigned reps;
 	int64_t ns, idle_ns; // time of a repetition
 	bool json;
+	const char *report; // a directory for pages and pictures, or NULL
 	size_t sides;
 	struct bench_side side[BENCH_SIDES];
 	size_t peers;
@@ -36,7 +37,8 @@ struct bench_result {
 	double calls; // system calls; negative if not counted
 	double huge;
 	size_t size, depth, pipe_size;
-	char error[200]; // not empty: it failed
+	struct bench_histogram latency; // BENCH_ROUNDTRIP: all repetitions together; a peer has none
+	char error[200];                // not empty: it failed
 };
 
 struct bench_row {

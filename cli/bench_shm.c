@@ -18,11 +18,11 @@
 #define BORN "create, map, touch, unlink"
 
 const struct bench_case bench_shm_cases[] = {
-	{.test = "life-4k", .what = BORN, LIFE(KIB(4)), .show_calls = true},
-	{.test = "life-64k", .what = BORN, LIFE(KIB(64)), .show_calls = true},
-	{.test = "life-1m", .what = BORN, LIFE(MIB(1))},
-	{.test = "life-64m", .what = BORN, LIFE(MIB(64))},
-	{.test = "life-1g", .what = BORN, LIFE(MIB(1024))},
+	{.test = "life-4k", .what = BORN, LIFE(KIB(4)), .by_size = true, .show_calls = true},
+	{.test = "life-64k", .what = BORN, LIFE(KIB(64)), .by_size = true, .show_calls = true},
+	{.test = "life-1m", .what = BORN, LIFE(MIB(1)), .by_size = true},
+	{.test = "life-64m", .what = BORN, LIFE(MIB(64)), .by_size = true},
+	{.test = "life-1g", .what = BORN, LIFE(MIB(1024)), .by_size = true},
 	{.test = "life-64m-huge", .what = BORN, LIFE(MIB(64)), .huge = true},
 	{.test = "life-1g-huge", .what = BORN, LIFE(MIB(1024)), .huge = true},
 	{.test = "open-64k", .what = "open, map, unmap", VISIT(KIB(64))},

@@ -79,7 +79,62 @@ nothing_is_left_behind() {
 	same "" "$(ls -A "$POSTHASTE_DIR")"
 }
 
-run_tests \
+# Sizes are for reports: half an hour's figures do not get longer by them.
+what_is_for_reports_runs_only_there_or_by_its_name() {
+	has "$(ph bench --list mq)" "size-4k"
+	measured mq size-64 posthaste_ns
+	same "" "$(ph bench mq --only 'stream' --reps 1 --ms 1 --json | grep size-)"
+}
+
+a_report_takes_gnuplot_and_says_so() {
+	status=0
+	PATH=/nowhere "$POSTHASTE" bench mq --only same --report "$work/report" >"$work/out" 2>"$work/err" || status=$?
+	same 1 "$status"
+	has "$(cat "$work/err")" "apt-get install gnuplot-nox"
+	same "" "$(cat "$work/out")"
+	fails 1 bench mq --only same --report "$work/nowhere/report"
+}
+
+a_report_is_a_page_with_pictures() {
+	ph bench mq sem --only 'roundtrip' --only 'size-*4*' --only same --reps 2 --ms 1 --report "$work/report" \
+		>"$work/out" 2>"$work/err"
+	has "$(cat "$work/out")" "roundtrip"
+	page=$(cat "$work/report/index.html")
+	for word in "message queues" semaphores size-64k sysv "</html>"; do
+		has "$page" "$word"
+	done
+	for picture in mq-ratios mq-sizes mq-roundtrip sem-roundtrip; do
+		has "$page" "src=\"$picture.svg\""
+		has "$page" "href=\"$picture.png\""
+		has "$(head -c 8 "$work/report/$picture.png" | od -c)" "P   N   G"
+		has "$(tail -n 2 "$work/report/$picture.svg")" "</svg>"
+	done
+	same "mq-ratios mq-roundtrip mq-sizes sem-ratios sem-roundtrip" \
+		"$(cd "$work/report" && ls ./*.gp | sed 's,^./,,; s,\.gp$,,' | paste -s -d ' ')"
+}
+
+# Each contestant's shares are all of his round trips, and what is left falls from all to few.
+a_distribution_is_whole() {
+	ph bench sem --only roundtrip --reps 3 --ms 2 --report "$work/report" >"$work/out" 2>"$work/err"
+	same "3 contestants" "$(awk '
+		/^\$d/ { sum = 0; n++; left = 100.001 }
+		/^[0-9]/ && NF == 3 && inside { sum += $2; if ($3 != "NaN") { if ($3 > left) print "grows"; left = $3 } }
+		/^\$d/ { inside = 1 }
+		/^EOD/ && inside { if (sum < 99.9 || sum > 100.1) print "sum " sum; inside = 0 }
+		END { print n " contestants" }' "$work/report/sem-roundtrip.gp")"
+}
+
+drawn="a_report_is_a_page_with_pictures a_distribution_is_whole"
+skipped=
+if ! command -v gnuplot >/dev/null; then
+	echo "skipped: there is no gnuplot"
+	skipped=", 2 skipped"
+	drawn=
+fi
+# shellcheck disable=SC2086
+run_tests $drawn \
+	what_is_for_reports_runs_only_there_or_by_its_name \
+	a_report_takes_gnuplot_and_says_so \
 	rooms_and_tests_are_offered \
 	messages_are_measured \
 	semaphores_are_measured_beside_others \
