@@ -23,7 +23,7 @@ PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
 .PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
-	check-layers check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install clean help
+	check-layers check-man check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install clean help
 
 all: ## the library, shared and static, and the command
 	@tools/need $(BASICS)
@@ -43,7 +43,7 @@ demo: all ## count words in several processes and kill one of them (FILES="..." 
 
 check: programs ## every test, with short runs of the long ones; musl and aarch64 included
 	@tools/need $(CROSS)
-	@tools/need --optional $(PICTURES)
+	@tools/need --optional $(PICTURES) mandoc
 	@$(RUN) -LE full
 
 check-asan check-ubsan check-tsan: check-%: ## the tests under a sanitizer
@@ -67,6 +67,9 @@ check-model: programs ## the protocols as models
 check-layers: ## no include goes upward or sideways
 	@tools/check-layers
 	@tools/check-layers-test
+
+check-man: all ## the manual pages are well-formed and complete
+	@POSTHASTE=$(OUT)/posthaste tools/check-man
 
 check-format: ## clang-format has nothing to say
 	@tools/need clang-format

@@ -30,8 +30,9 @@ find_one()
 	find "$root/dest" -path "*/$1" | head -n 1
 }
 for file in include/posthaste/mqueue.h libposthaste.so libposthaste.so.1 libposthaste.a \
-	pkgconfig/posthaste.pc bin/posthaste; do
-	check "has $file" test -n "$(find_one "$file")"
+	pkgconfig/posthaste.pc bin/posthaste man1/posthaste.1 man7/posthaste.7 man3/ph_mq_send.3 \
+	man3/ph_sem_wait.3 man3/ph_shm_map.3 man3/ph_version.3; do
+	check "has $file" test -s "$(find_one "$file")"
 done
 
 cat >"$root/program.c" <<'PROGRAM'
