@@ -19,11 +19,12 @@ MOUNT  := libfuse3-dev fuse3
 PICTURES := gnuplot-nox fonts-dejavu-core
 CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 LOOPS := libuv1-dev libevent-dev
+PACKAGERS := debhelper dpkg-dev lintian
 PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
 .PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
-	check-layers check-man check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install clean help
+	check-layers check-man check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install deb check-deb clean help
 
 all: ## the library, shared and static, and the command
 	@tools/need $(BASICS)
@@ -92,6 +93,14 @@ report: all ## the same as a page with pictures, without the other libraries (bu
 
 install: all ## PREFIX=/usr/local DESTDIR=
 	$(CMAKE) --install $(OUT)
+
+deb: ## Debian packages, in build/deb; lintian has nothing to say
+	@tools/need $(BASICS) $(MOUNT) $(PACKAGERS)
+	@JOBS=$(JOBS) tools/make-deb $(OUT)/deb
+
+check-deb: deb ## install, use and remove them in a fresh Debian (as root)
+	@tools/need debootstrap
+	@tools/check-deb $(OUT)/deb
 
 clean: ## remove the build directory
 	@if [ -f $(OUT)/CMakeCache.txt ]; then rm -rf $(OUT); fi
