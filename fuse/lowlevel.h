@@ -4,7 +4,7 @@
 #ifndef FUSE_LOWLEVEL_H
 #define FUSE_LOWLEVEL_H
 
-#define FUSE_USE_VERSION 31
+#define FUSE_USE_VERSION 32
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 #include <stddef.h>

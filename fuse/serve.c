@@ -74,7 +74,9 @@ static int serve(struct fuse_session *session, const char *dir, bool foreground)
 		fuse_session_unmount(session);
 		return cli_fail(STATUS_REFUSED, dir, "cannot stay behind: %s", strerror(errno));
 	}
-	fuse_session_loop_mt(session, 0);
+	struct fuse_loop_config loop = {.max_idle_threads = 10};
+
+	fuse_session_loop_mt(session, &loop);
 	fuse_session_unmount(session);
 	return STATUS_DONE;
 }
