@@ -297,6 +297,7 @@ void phi_inbox_drain(void)
 	if (own == NULL)
 		return;
 	uint64_t tail = load_acquire_u64(&own->port->tail); // SIGNAL_TAIL
+	own->looked = tail;
 	if (tail != own->drained)
 		drain_ring(own, tail);
 	if (load_relaxed_u64(&own->port->standard) != 0)

@@ -101,7 +101,8 @@ bool phi_own_asleep(struct signal_own *own)
 {
 	struct phi_hold h;
 	bool locked = phi_own_lock(own, &h);
-	bool nothing = load_relaxed_u64(&own->port->tail) == own->drained &&
+	// What there is no room for, because somebody has scribbled, does not keep this thread awake.
+	bool nothing = load_relaxed_u64(&own->port->tail) == own->looked &&
 	               load_relaxed_u64(&own->port->standard) == 0;
 	// The queue is empty: a bell that is said to be outstanding was lost, and must not keep senders from ringing.
 	for (uint64_t rest = nothing ? own->asleep : 0; rest != 0; rest &= rest - 1)
