@@ -121,19 +121,26 @@ void phi_signal_give_back(int signo)
 	}
 }
 
+// Under the lock: false if there is no room. The end of a child that queues stands for all that the kernel has merged with it.
+static bool accept(const siginfo_t *info)
+{
+	struct signal_own *own = phi_own();
+	bool ended =
+		info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
+	if (info->si_signo != SIGCHLD || own == NULL || !(own->queueing & SIGNAL_BIT(SIGCHLD)))
+		return phi_inbox_accept(info);
+	bool accepted = ended || phi_inbox_accept(info);
+	phi_children_gather();
+	return accepted;
+}
+
 // Under the lock: what is here of the signal, with the kernel's own behind it. How many make the batch. `*over`: the
 // kernel's own has found no room, and comes when the batch is done.
 static uint32_t gather(int signo, const siginfo_t *info, bool *over)
 {
-	struct signal_own *own = phi_own();
-	bool child = signo == SIGCHLD && own != NULL && (own->queueing & SIGNAL_BIT(SIGCHLD));
-	bool ended =
-		info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
 	// What its sender has sent through the port before had its bell before; what came after is still in the queue.
-	*over = !phi_inbox_hears(info) && !(child && ended) && !phi_inbox_accept(info);
+	*over = !phi_inbox_hears(info) && !accept(info);
 	phi_inbox_drain();
-	if (child)
-		phi_children_gather();
 	return phi_inbox_count(signo);
 }
 
@@ -204,7 +211,7 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 static void keep(int signo, const siginfo_t *info, ucontext_t *context)
 {
 	phi_inbox_lock();
-	bool kept = phi_inbox_hears(info) || phi_inbox_accept(info);
+	bool kept = phi_inbox_hears(info) || accept(info);
 	phi_inbox_drain();
 	phi_inbox_unlock();
 	if (!kept) { // no room: the kernel keeps it until there is

@@ -92,6 +92,12 @@ static void run_one(int signo, siginfo_t *info, const struct sigaction *a)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
 }
 
+static void let_children_tell(int how)
+{
+	const uint64_t child = SIGNAL_BIT(SIGCHLD);
+	syscall(SYS_rt_sigprocmask, how, &child, NULL, sizeof child);
+}
+
 int phi_safepoint_run(bool *restart)
 {
 	int ran = 0;
@@ -102,13 +108,21 @@ int phi_safepoint_run(bool *restart)
 		int signo = __builtin_ctzll(signals) + 1;
 		siginfo_t info;
 		struct sigaction a;
-		if (!next(signo, &info, &a)) {
+		// Between being taken from the inbox and being waited for by the handler, a child must not be told of anew.
+		bool child = signo == SIGCHLD;
+		if (child)
+			let_children_tell(SIG_BLOCK);
+		bool there = next(signo, &info, &a);
+		if (there)
+			run_one(signo, &info, &a);
+		if (child)
+			let_children_tell(SIG_UNBLOCK);
+		if (!there) {
 			unhold(SIGNAL_BIT(signo));
 			signals &= ~SIGNAL_BIT(signo);
 			continue;
 		}
 		*restart = *restart && (a.sa_flags & SA_RESTART);
-		run_one(signo, &info, &a);
 		ran++;
 		signals |= take_due(mask);
 	}
