@@ -13,6 +13,8 @@
 
 static __thread uint64_t due, held;
 
+uint64_t phi_safepoint_signals;
+
 void phi_safepoint_due(int signo, bool hold)
 {
 	due |= SIGNAL_BIT(signo);

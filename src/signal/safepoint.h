@@ -15,6 +15,8 @@
 // From a stub: this signal's handler waits. `held`: the kernel holds more of it back until then.
 void phi_safepoint_due(int signo, bool held);
 bool phi_safepoint_waits(void);
+// The signals that have such a handler.
+extern uint64_t phi_safepoint_signals;
 bool phi_safepoint_used(void);
 
 // Run them: how many. *restart: they all have SA_RESTART.
