@@ -109,6 +109,13 @@ sem_bell fails -DFREE=1 -DGIVES2=1 -DBUG_MARK_BEFORE_EVENT
 sem_bell fails -DFREE=1 -DENDS=1 -DGIVE_UPS=1 -DBUG_MARK_WAKES_NOBODY
 sem_bell fails_ -DN=4 -DWANTS0=2 -DHAS1=1 -DHAS2=0 -DGIVES2=1 -DGIVES3=1 -DBUG_MANY_TELL_NOBODY
 sem_bell fails_ -DN=4 -DHAS1=1 -DHAS2=0 -DWANTS1=0 -DWANTS3=1 -DGIVES2=2 -DDEATHS=0 -DGIVE_UPS=1 -DBUG_LEAVES_WOKEN
+signal_bell holds -DDEATHS=2
+signal_bell holds -DTAKER -DDEATHS=2
+signal_bell fails -DBUG_BELL_AFTER_COMMIT
+signal_bell fails -DTAKER -DBUG_BELL_AFTER_COMMIT
+signal_bell fails -DDEATHS=0 -DBUG_HEARD_AFTER_LOOK
+signal_bell fails -DTAKER -DDEATHS=0 -DBUG_NO_SECOND_LOOK
+signal_bell fails -DBUG_OWED_BEFORE_BELL
 END
 	[ "${1:-}" = full ] && cat <<'END'
 lock holds -DTHREADS=4
