@@ -136,7 +136,8 @@ struct signal_own {
 	bool leaving;       // the port's lock is held while all that is here goes to the kernel
 	bool payloads;      // memory for them is reserved
 	uint64_t drained;   // under the inbox lock
-	uint64_t looked;    // the tail that was last seen: behind `drained` lies what there is no room for; "
+	uint64_t
+		looked; // the tail that was last seen: behind `drained` lies what there is no room for; "
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
 	uint8_t in_vain[SIGNAL_NUMBERS]; // bells of each that may come when all is heard already; "
 	uint64_t handed_on;              // a bell of this process's own is on its way to who sleeps; "
