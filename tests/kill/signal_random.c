@@ -125,6 +125,8 @@ static void send_to(unsigned life, int receiver)
 	struct account *a = &books->account[life][receiver];
 	const pid_t pid = __atomic_load_n(&books->receiver[receiver], __ATOMIC_SEQ_CST);
 	const unsigned number = a->done;
+	if (number == (1 << NUMBER_BITS) - 1)
+		return; // no more numbers in this life
 
 	__atomic_store_n(&a->begun, number + 1, __ATOMIC_SEQ_CST);
 	const union sigval value = {.sival_int = (int)(life << NUMBER_BITS | number)};
