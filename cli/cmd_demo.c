@@ -124,13 +124,15 @@ static void race_once(const struct demo_report *report, const struct racer *race
 // The racers take turns, so that a busy moment of the machine hits all of them.
 static void race(struct demo_report *report)
 {
-	struct racer lap[RACERS_MAX][RACE_RUNS];
+	static struct racer lap[RACERS_MAX][RACE_RUNS];
 
 	for (size_t k = 0; k < RACE_RUNS; k++)
 		for (size_t i = 0; i < report->racers && !stop_asked(); i++)
 			race_once(report, &report->racer[i], &lap[i][k]);
-	if (stop_asked())
+	if (stop_asked()) {
 		report->racers = 0; // no race was ended
+		return;
+	}
 	for (size_t i = 0; i < report->racers; i++) {
 		bool all_ran = true;
 
