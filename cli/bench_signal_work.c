@@ -217,6 +217,8 @@ void bench_signal_idle_worker(struct bench_team *team, void *arg)
 	struct actor a;
 	begin(&a, team, arg);
 	block(&a);
+	send(&a, getpid(), 0); // what is made at first is there then
+	expect(&a, 0);
 	meet(&a);
 	bench_start(team);
 	if (team->index == 0) {
@@ -285,8 +287,6 @@ static void await(struct actor *a, uint64_t handled)
 	int64_t until = 0;
 	for (uint64_t i = 1; atomic_load_explicit(&a->place->handled, memory_order_acquire) < handled;
 	     i++) {
-		if (a->load->c->layout == BENCH_ONE_CPU)
-			sched_yield();
 		if (i % 1000000 != 0)
 			continue;
 		if (until == 0)
