@@ -365,7 +365,7 @@ ps_and_info_tell_what_the_kernel_tells() {
 		"waited for      USR1 RTMIN+1" "last sender     pid " "waits for USR1 RTMIN+1" "so far          1 sent"; do
 		has "$info" "$line"
 	done
-	same "$info" "$(ph info "$waiter" --kind signals)"
+	same "$(echo "$info" | head -n 1)" "$(ph info "$waiter" --kind signals | head -n 1)"
 	ph kill -USR1 "$waiter"
 	wait "$waiter"
 	fails 1 info "$waiter" --kind signals
