@@ -110,6 +110,8 @@ static void race_once(const struct demo_report *report, const struct racer *race
 	plan.message_bytes = racer->message_bytes;
 	plan.kill_one = plan.signals = false;
 	*result = *racer;
+	if (stop_asked())
+		return;
 	progress_begin(racer->transport->name, "bytes", plan.corpus->bytes);
 	result->ran = demo_run(&plan, &outcome);
 	progress_end();
@@ -124,10 +126,10 @@ static void race_once(const struct demo_report *report, const struct racer *race
 // The racers take turns, so that a busy moment of the machine hits all of them.
 static void race(struct demo_report *report)
 {
-	static struct racer lap[RACERS_MAX][RACE_RUNS];
+	struct racer lap[RACERS_MAX][RACE_RUNS];
 
 	for (size_t k = 0; k < RACE_RUNS; k++)
-		for (size_t i = 0; i < report->racers && !stop_asked(); i++)
+		for (size_t i = 0; i < report->racers; i++)
 			race_once(report, &report->racer[i], &lap[i][k]);
 	if (stop_asked()) {
 		report->racers = 0; // no race was ended
