@@ -5,6 +5,11 @@
 #include "mq/queue.h"
 
 #include <limits.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// How long a receiver waits for a sender's notification before it sleeps.
+#define MQ_DUE_NS 20000000
 
 // One side's view of the wait words.
 struct side {
@@ -254,9 +259,37 @@ static int rest(struct mq_op *op, enum mq_side which)
 	return phi_spin_while(s.spin, s.cursor, op->seen, s.peer_cpu, s.stop);
 }
 
+// Whether the sender who is noted there still has to notify somebody, as far as we wait for that.
+static bool is_due(const uint32_t *due, uint32_t me, int64_t *until)
+{
+	uint32_t tid = load_acquire_u32(due); // DUE
+	if (tid == 0 || tid == me || phi_tid_dead(tid))
+		return false;
+	int64_t now = phi_now_ns();
+	if (*until == 0)
+		*until = now + MQ_DUE_NS;
+	return now < *until;
+}
+
+// A notification is sent after the commit. The receiver may have taken the message by then, and wait for the next:
+// the signal would interrupt a wait that begins after the message was taken, as the kernel's never does. So
+// wait for the sender first, and take the signal, if it is for this thread, on the way out of a system call.
+static void await_notifications(struct mq_op *op)
+{
+	const struct timespec pause = {0, 50000};
+	int64_t until = 0;
+	for (int i = 0; i < MQ_DUES; i++)
+		while (is_due(&op->q->c->due[i], op->hold.self->tid, &until))
+			syscall(SYS_nanosleep, &pause, NULL); // no cancellation point
+	if (until != 0)
+		syscall(SYS_getpid);
+}
+
 static int announce(struct mq_op *op, enum mq_side which)
 {
 	struct side s = side_of(op->q, which);
+	if (which == MQ_RECEIVER)
+		await_notifications(op);
 	int r = which == MQ_RECEIVER ? phi_mq_lock_send(op) : phi_mq_lock_recv(op);
 	if (r < 0)
 		return r;

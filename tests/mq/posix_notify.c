@@ -5,6 +5,7 @@
 #include "notify.h"
 
 #include <poll.h>
+#include <sched.h>
 
 /* ---- what the signal says ---- */
 
@@ -308,6 +309,52 @@ TEST(notification_fires_though_somebody_sleeps_in_poll)
 	put(q, "hello", 1);
 	CHECK_EQ(await_signal(SIGUSR1).si_pid, getpid());
 	test_join(poller);
+	drop_queue(q);
+}
+
+enum { RACES = 300 };
+
+static void send_two_each_round(void *arg)
+{
+	atomic_int *round = arg;
+	mqd_t q = open_queue(O_WRONLY);
+
+	for (int i = 1; i <= RACES; i++) {
+		while (atomic_load(round) != i)
+			sched_yield();
+		put(q, "first", 0);
+		put(q, "second", 0);
+	}
+	CHECK_OK(mq_close(q));
+}
+
+static void ignore_it(int sig)
+{
+	(void)sig;
+}
+
+// The receiver is awake when the first message comes, takes it at once and waits for the second: a signal that
+// came then would interrupt it.
+TEST(notification_of_a_message_does_not_interrupt_the_wait_for_the_next)
+{
+	struct sigaction action = {.sa_handler = ignore_it};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+	atomic_int *round = share(sizeof(*round));
+	mqd_t q = make_queue(1, SMALL), awake = open_queue(O_RDONLY | O_NONBLOCK);
+	char buf[SMALL];
+
+	CHECK_OK(sigaction(SIGUSR2, &action, NULL));
+	pid_t sender = test_fork(send_two_each_round, round);
+	for (int i = 1; i <= RACES; i++) {
+		CHECK_OK(mq_notify(q, &event));
+		atomic_store(round, i);
+		while (mq_receive(awake, buf, sizeof(buf), NULL) < 0)
+			CHECK_EQ(errno, EAGAIN);
+		CHECK_EQ(CHECK_OK(mq_receive(q, buf, sizeof(buf), NULL)), strlen("second"));
+		mq_notify(q, NULL);
+	}
+	test_join(sender);
+	CHECK_OK(mq_close(awake));
 	drop_queue(q);
 }
 
