@@ -64,7 +64,7 @@ extern "C" {
 //
 // EACCES   no permission, or NAME holds a second slash
 // EEXIST   O_CREAT|O_EXCL and NAME exists
-// EINVAL   NAME does not begin with a slash; attr has a value that is not positive
+// EINVAL   NAME does not begin with a slash; the queue is to be made and attr has a value that is not positive
 // EMFILE, ENFILE  no descriptor left
 // ENAMETOOLONG    NAME is longer than NAME_MAX bytes
 // ENOENT   NAME does not exist and O_CREAT was not given, or NAME is "/"

@@ -24,6 +24,8 @@ struct phi_handle_ops {
 	void (*forked)(struct phi_handle *h);
 	// Somebody is about to poll the descriptor: 0 or -errno.
 	int (*polled)(struct phi_handle *h);
+	// What a poll that does not wait would say, as POLLIN | POLLOUT; -1 = ask the kernel. NULL = always do.
+	int (*glance)(struct phi_handle *h);
 };
 
 #define PHI_FD_BLOCK 1024

@@ -34,9 +34,10 @@ static void forked(struct phi_handle *h)
 		r = phi_life_attach(q->region.fd);
 	q->holder = -1;
 	q->shares_open = r < 0;
+	store_relaxed_u32(&q->inside, 0); // those were other threads
 }
 
-static const struct phi_handle_ops ops = {forked, phi_mq_tokens_polled};
+static const struct phi_handle_ops ops = {forked, phi_mq_tokens_polled, phi_mq_glance};
 
 static void init_body(uint8_t *base, void *arg)
 {
@@ -144,6 +145,8 @@ static int open_or_create(struct mq_queue *q, int dir, const char *name, int ofl
 		e = create(q, dir, file, name, mode, sizes);
 		if (e == 0)
 			phi_mq_point(q);
+		if (e == -EINVAL && must_create && faccessat(dir, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return -EEXIST; // what it was to be like does not matter then
 		if (e != -EEXIST || must_create)
 			return e;
 	}
@@ -171,6 +174,18 @@ static int publish(struct mq_queue *q, int oflag)
 	return r;
 }
 
+// The kernel gives the lowest number, which the directory had.
+static void take_lowest(struct mq_queue *q)
+{
+	int low = fcntl(q->region.fd, F_DUPFD_CLOEXEC, 0);
+	if (low < 0)
+		return;
+	bool lower = low < q->region.fd;
+	phi_close(lower ? q->region.fd : low);
+	if (lower)
+		q->region.fd = low;
+}
+
 int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_sizes *sizes,
                 struct mq_queue **out)
 {
@@ -182,6 +197,7 @@ int phi_mq_open(const char *name, int oflag, unsigned mode, const struct mq_size
 	if (dir >= 0)
 		phi_close(dir);
 	if (r == 0) {
+		take_lowest(q);
 		r = publish(q, oflag);
 		if (r < 0) {
 			phi_region_unmap(&q->region);
@@ -206,6 +222,41 @@ static void sweep(void)
 	phi_close(dir);
 }
 
+static void take_apart(struct mq_queue *q)
+{
+	bool polled = load_relaxed_u32(&q->fifo) != 0;
+	phi_mq_tokens_close(q);
+	phi_description_put(q->handle.description);
+	phi_region_unmap(&q->region);
+	if (phi_region_has_fd(&q->region, q->region.fd))
+		phi_close(q->region.fd);
+	if (polled)
+		sweep();
+	pthread_mutex_destroy(&q->change);
+	free(q);
+}
+
+// The number is free at once, even if others wait on the queue still: their file moves aside.
+static void free_number(struct mq_queue *q)
+{
+	int number = q->handle.fd;
+	if (q->fifo_is_public || !phi_region_has_fd(&q->region, number)) {
+		phi_mq_tokens_unpublish(q);
+		return;
+	}
+	int aside = fcntl(number, F_DUPFD_CLOEXEC, 3);
+	if (aside < 0)
+		return; // the last who waits frees it
+	q->region.fd = aside;
+	phi_close(number);
+}
+
+void phi_mq_leave_inside(struct mq_queue *q)
+{
+	if (add_acq_rel_u32(&q->inside, UINT32_MAX) == MQ_CLOSED)
+		take_apart(q);
+}
+
 int phi_mq_close(int fd)
 {
 	struct mq_queue *q = (struct mq_queue *)phi_handle_retire(fd, PHI_KIND_MQ);
@@ -218,16 +269,10 @@ int phi_mq_close(int fd)
 	phi_mq_watches_end(&op);
 	phi_mq_drop_loans(&op);
 	phi_mq_end(&op, 0);
-	bool polled = load_relaxed_u32(&q->fifo) != 0;
-	phi_mq_tokens_close(q);
-	phi_description_put(q->handle.description);
-	phi_region_unmap(&q->region);
-	if (phi_region_has_fd(&q->region, q->region.fd))
-		phi_close(q->region.fd);
-	if (polled)
-		sweep();
-	pthread_mutex_destroy(&q->change);
-	free(q);
+	add_acq_rel_u32(&q->inside, 1);
+	if (add_acq_rel_u32(&q->inside, MQ_CLOSED) != (MQ_CLOSED | 1))
+		free_number(q);
+	phi_mq_leave_inside(q);
 	return 0;
 }
 

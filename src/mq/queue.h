@@ -79,7 +79,12 @@ struct mq_queue {
 	uint32_t fifo;          // descriptor of the token fifo + 1, 0 = not open
 	struct mq_watch *watches;
 	int next_watch;
+	uint32_t inside;  // A: calls of this process that have waited here, MQ_CLOSED when it is closed
+	uint64_t read_at; // A: for who reads the descriptor of an unmodified program
 };
+
+// The last of the calls inside takes the queue apart.
+#define MQ_CLOSED 0x80000000u
 
 // One call in progress.
 struct mq_op {
@@ -88,6 +93,7 @@ struct mq_op {
 	struct phi_lock *held;
 	bool duty;                      // announced as a sleeper: its death must pass the wake-up on
 	bool sentinel;                  // slept looking after loans
+	bool inside;                    // counted in mq_queue.inside
 	uint32_t event;                 // the event word before the last look
 	uint64_t seen;                  // the other side's cursor at the last look
 	bool nonblock;                  // must not wait for anything
@@ -111,7 +117,11 @@ static inline void phi_mq_begin(struct mq_op *op, struct mq_queue *q)
 	op->held = NULL;
 	op->duty = false;
 	op->sentinel = false;
+	op->inside = false;
 }
+
+// open.c: one of the calls inside ends.
+void phi_mq_leave_inside(struct mq_queue *q);
 
 static inline bool phi_mq_is_damaged(const struct mq_queue *q)
 {
@@ -122,7 +132,9 @@ static inline int phi_mq_end(struct mq_op *op, int r)
 {
 	phi_leave(&op->hold);
 	if (__builtin_expect(load_relaxed_u32(&op->q->region.damaged), 0))
-		return phi_mq_poison(op->q);
+		r = phi_mq_poison(op->q);
+	if (__builtin_expect(op->inside, 0))
+		phi_mq_leave_inside(op->q);
 	return r;
 }
 
@@ -314,6 +326,9 @@ void phi_mq_tokens_set(struct mq_queue *q, uint32_t want);
 void phi_mq_tokens_resync(struct mq_queue *q);
 uint32_t phi_mq_tokens_for(const struct mq_queue *q, uint64_t tail, uint64_t free_tail);
 int phi_mq_tokens_polled(struct phi_handle *h);
+// The same facts for a poll that does not wait, and leaves the queue as it is.
+int phi_mq_glance(struct phi_handle *h);
+void phi_mq_tokens_unpublish(struct mq_queue *q);
 void phi_mq_tokens_close(struct mq_queue *q);
 // Whether this process ever opened one.
 extern uint32_t phi_mq_has_fifos;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -297,19 +298,30 @@ int phi_mq_tokens_polled(struct phi_handle *h)
 	return phi_mq_end(&op, r);
 }
 
+int phi_mq_glance(struct phi_handle *h)
+{
+	struct mq_queue *q = (struct mq_queue *)h;
+	if (q->fifo_is_public || !phi_region_has_fd(&q->region, q->region.fd) || reap_for_poller(q) < 0)
+		return -1;
+	uint64_t tail = load_acquire_u64(&q->c->tail);             // TAIL
+	uint64_t room = load_acquire_u64(&q->c->free_tail) - tail; // FREE_TAIL
+	return (phi_mq_count(q) > 0 ? POLLIN : 0) | (room > 0 ? POLLOUT : 0);
+}
+
 // The public number, if the program has not closed it behind our back and used it for something else.
-static void close_public(struct mq_queue *q)
+void phi_mq_tokens_unpublish(struct mq_queue *q)
 {
 	struct stat ours;
 	struct stat there;
 	if (q->fifo_is_public && fstat(descriptor(q), &ours) == 0 && fstat(q->handle.fd, &there) == 0 &&
 	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
 		phi_close(q->handle.fd);
+	q->fifo_is_public = false;
 }
 
 void phi_mq_tokens_close(struct mq_queue *q)
 {
-	close_public(q);
+	phi_mq_tokens_unpublish(q);
 	if (descriptor(q) >= 0)
 		phi_close(descriptor(q));
 	store_release_u32(&q->fifo, 0);

@@ -361,6 +361,7 @@ pass_on(void *arg)
 	phi_ring(s->event, 1);
 	hand_on(s->op);
 	phi_leave(&s->op->hold);
+	phi_mq_leave_inside(s->op->q);
 }
 
 // A sentinel looks after loans; a receiver beside a sender who is on his way, whether he got stuck.
@@ -429,6 +430,9 @@ static int64_t look_and_sleep(struct mq_op *op, enum mq_side which, mq_attempt *
 int64_t phi_mq_block(struct mq_op *op, enum mq_side which, mq_attempt *attempt, void *arg)
 {
 	op->deadline = phi_deadline(op->clock, op->abstime);
+	if (!op->inside) // somebody may close the descriptor meanwhile
+		add_acq_rel_u32(&op->q->inside, 1);
+	op->inside = true;
 	store_relaxed_u32(&op->q->rx_stamp.skip, 0);
 	store_relaxed_u32(&op->q->tx_stamp.skip, 0);
 	int64_t r = look_and_sleep(op, which, attempt, arg);

@@ -83,7 +83,7 @@ static int polled(struct phi_handle *h)
 	return r == -EDEADLK ? 0 : r;
 }
 
-static const struct phi_handle_ops ops = {forked, polled};
+static const struct phi_handle_ops ops = {forked, polled, NULL};
 
 // ---- pipes ----
 

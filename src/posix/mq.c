@@ -66,24 +66,27 @@ static int open_queue(const char *name, int oflag, unsigned mode, const struct m
 	return r < 0 ? r : fd;
 }
 
+// Judged only if the queue is made; 0 is not valid.
+static const struct mq_sizes *wanted_sizes(const struct mq_attr *attr, struct mq_sizes *sizes)
+{
+	sizes->maxmsg = attr->mq_maxmsg <= 0 ? 0 : (uint64_t)attr->mq_maxmsg;
+	sizes->msgsize = attr->mq_msgsize <= 0 ? 0 : (uint64_t)attr->mq_msgsize;
+	return sizes;
+}
+
 mqd_t ph_mq_open(const char *name, int oflag, ...)
 {
 	unsigned mode = 0;
-	struct mq_sizes sizes;
-	const struct mq_sizes *wanted = NULL;
+	const struct mq_attr *attr = NULL;
 	if (oflag & O_CREAT) {
 		va_list args;
 		va_start(args, oflag);
 		mode = va_arg(args, unsigned);
-		const struct mq_attr *attr = va_arg(args, const struct mq_attr *);
+		attr = va_arg(args, const struct mq_attr *);
 		va_end(args);
-		if (attr != NULL) {
-			if (attr->mq_maxmsg <= 0 || attr->mq_msgsize <= 0)
-				return (mqd_t)result(-EINVAL);
-			sizes = (struct mq_sizes){(uint64_t)attr->mq_maxmsg, (uint64_t)attr->mq_msgsize};
-			wanted = &sizes;
-		}
 	}
+	struct mq_sizes sizes;
+	const struct mq_sizes *wanted = attr == NULL ? NULL : wanted_sizes(attr, &sizes);
 	if ((oflag & MQ_ACCESS) == MQ_ACCESS)
 		return (mqd_t)result(-EINVAL);
 	int state = begin_uncancellable();
