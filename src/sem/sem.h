@@ -102,6 +102,10 @@ struct phi_hold;
 int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *sleep,
                   uint32_t units);
 
+// From here on any handler ends a timed wait without holders in this process, SA_RESTART or not.
+void phi_sem_set_interruptible(void);
+bool phi_sem_is_interruptible(void);
+
 // Spin while the word is `value`, as the policy allows: whether it changed. `address` is the semaphore's.
 bool phi_sem_spin(const void *address, const uint64_t *word, uint64_t value, uint32_t *cpu);
 

@@ -42,6 +42,18 @@ static void renounce(struct sem_sleeper *p, uint32_t tid)
 		cas_acq_rel_u32(&p->tid, tid, 0); // unless somebody took us for dead
 }
 
+static uint32_t interruptible;
+
+void phi_sem_set_interruptible(void)
+{
+	store_relaxed_u32(&interruptible, 1);
+}
+
+bool phi_sem_is_interruptible(void)
+{
+	return load_relaxed_u32(&interruptible) != 0;
+}
+
 struct asleep {
 	struct phi_hold *h;
 	struct sem_sleeper *place;

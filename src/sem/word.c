@@ -69,6 +69,7 @@ static int sleep_on(struct sem_word *w, struct phi_hold *h, const struct phi_dea
 		.seen = SEM_AWAITED,
 		.deathword = &w->deathword,
 		.deadline = deadline,
+		.any_handler = deadline->clock >= 0 && phi_sem_is_interruptible(),
 	};
 	const struct sem *named = load_relaxed_u32(&w->kind) == SEM_NAMED ? phi_sem_find(w) : NULL;
 	return phi_sem_sleep(named == NULL ? NULL : phi_sem_control(named), h, &s, 1);

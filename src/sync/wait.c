@@ -6,7 +6,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-// Without futex_waitv nobody can sleep on two words: look again so often.
+// Without futex_waitv nobody can sleep on two words: look again so often. So does who wants to be interrupted by any
+// handler, since the kernel goes on with that call, and does not with this one.
 #define WITHOUT_WAITV_NS 100000000
 
 __thread uint32_t phi_due;
@@ -52,7 +53,7 @@ static int sleep_on_any(const struct phi_sleep *s, const struct phi_deadline *un
 
 static int sleep_on_both(const struct phi_sleep *s, const struct phi_deadline *until)
 {
-	if (load_relaxed_u32(&lacks_waitv))
+	if (load_relaxed_u32(&lacks_waitv) || s->any_handler)
 		return sleep_on_one(s, until);
 	int r = sleep_on_any(s, until);
 	if (r == -ENOSYS || r == -EPERM) { // an old kernel, a sandbox

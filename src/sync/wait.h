@@ -9,6 +9,7 @@
 #include "base/futex.h"
 #include "sync/lock.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum phi_woken {
@@ -25,6 +26,7 @@ struct phi_sleep {
 	int64_t look_again_ns;             // 0 = only when woken
 	const struct phi_futex_word *more; // words of further deaths, or NULL
 	int more_count;                    // at most PHI_FUTEX_WORDS_MAX - 3
+	bool any_handler; // one with SA_RESTART is -EINTR as well. Then news of a death comes late
 	void (*cancelled)(void *arg); // runs if the thread is cancelled asleep: pass the wake-up on
 	void *arg;
 };
