@@ -5,8 +5,28 @@
 // Compile an existing source file with `-include posthaste/posix.h` and link with -lposthaste; nothing
 // else changes. Object-like macros, so that taking a function's address works too. The system's own
 // headers come first, so that their declarations keep their names.
+//
+// open, read, write and close are names of members as well, of std::fstream and of stdio's
+// cookie_io_functions_t for example: as long as this header comes first, these four are no macros but
+// the functions themselves, declared to be this library's under the linker's eyes. For that the two headers that
+// declare them are read as without _FORTIFY_SOURCE and large files, which have further declarations
+// of them; 64-bit machines have large files anyway.
 #ifndef POSTHASTE_POSIX_H
 #define POSTHASTE_POSIX_H
+
+#if defined(__GNUC__) && !defined(_UNISTD_H) && !defined(_FCNTL_H)
+#define PH_POSIX_BY_LABEL 1
+#include <sys/types.h>
+#pragma push_macro("__USE_FORTIFY_LEVEL")
+#pragma push_macro("__USE_FILE_OFFSET64")
+#undef __USE_FORTIFY_LEVEL
+#undef __USE_FILE_OFFSET64
+#define __USE_FORTIFY_LEVEL 0
+#include <fcntl.h>
+#include <unistd.h>
+#pragma pop_macro("__USE_FILE_OFFSET64")
+#pragma pop_macro("__USE_FORTIFY_LEVEL")
+#endif
 
 #include <posthaste/posthaste.h>
 
@@ -39,15 +59,28 @@
 #define mkfifo ph_mkfifo
 #define mkfifoat ph_mkfifoat
 #define mknod ph_mknod
-#undef open // a macro already where a fortified libc or large files make it one
+#undef open // a macro already where large files make it one
+#ifdef PH_POSIX_BY_LABEL
+#ifdef __cplusplus
+extern "C" {
+#endif
+int open(const char *path, int flags, ...) __asm__("ph_open");
+ssize_t read(int fd, void *buf, size_t bytes) __asm__("ph_read");
+ssize_t write(int fd, const void *buf, size_t bytes) __asm__("ph_write");
+int close(int fd) __asm__("ph_close");
+#ifdef __cplusplus
+}
+#endif
+#else
 #define open ph_open
+#define read ph_read
+#define write ph_write
+#define close ph_close
+#endif
 #undef openat
 #define openat ph_openat
-#define read ph_read
 #define readv ph_readv
-#define write ph_write
 #define writev ph_writev
-#define close ph_close
 #define dup ph_dup
 #define dup2 ph_dup2
 #define dup3 ph_dup3
