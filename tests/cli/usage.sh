@@ -87,11 +87,11 @@ options_that_contradict_each_other_are_refused() {
 }
 
 every_command_has_help() {
-	for command in mk rm ls info send recv peek sem lock shm mkfifo cat write tee pipe demo bench doctor; do
+	for command in mk rm ls info send recv peek sem lock shm mkfifo cat write tee pipe run demo bench doctor; do
 		has "$(ph help "$command")" "usage: posthaste $command"
 		has "$(ph help)" "  $command "
 	done
-	for command in mk rm ls info send recv peek sem lock shm mkfifo cat write tee pipe demo bench doctor; do
+	for command in mk rm ls info send recv peek sem lock shm mkfifo cat write tee pipe run demo bench doctor; do
 		same "$(ph help "$command")" "$(ph "$command" --help)"
 	done
 }

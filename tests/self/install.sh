@@ -29,7 +29,7 @@ find_one()
 {
 	find "$root/dest" -path "*/$1" | head -n 1
 }
-for file in include/posthaste/mqueue.h libposthaste.so libposthaste.so.1 libposthaste.a \
+for file in include/posthaste/mqueue.h libposthaste.so libposthaste.so.1 libposthaste.a libposthaste-preload.so \
 	pkgconfig/posthaste.pc bin/posthaste man1/posthaste.1 man7/posthaste.7 man3/ph_mq_send.3 \
 	man3/ph_sem_wait.3 man3/ph_shm_map.3 man3/ph_version.3; do
 	check "has $file" test -s "$(find_one "$file")"
@@ -70,6 +70,19 @@ check 'links the shared library' compile shared -L"$lib" -lposthaste
 check 'runs with the shared library' uses shared
 check 'links the archive' compile static "$lib/libposthaste.a"
 check 'runs with the archive' uses static
+
+# As it is installed the command finds what it puts underneath, though not where it was configured to be.
+cc_kernel()
+{
+	${CC:-cc} -o "$root/kernel" "$root/program.c" -pthread -lrt
+}
+runs_unmodified()
+{
+	env POSTHASTE_DIR="$root/namespace" "$(find_one bin/posthaste)" run --log "$root/log" "$root/kernel" &&
+		grep -q 'mq_receive.*= 6$' "$root/log"
+}
+check 'compiles without the library' cc_kernel
+check 'runs a program that knows nothing of it' runs_unmodified
 
 # The .pc file names the paths of the configured prefix.
 pc=$(find_one pkgconfig/posthaste.pc)
