@@ -20,13 +20,15 @@ PICTURES := gnuplot-nox fonts-dejavu-core
 CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 LOOPS := libuv1-dev libevent-dev
 PACKAGERS := debhelper dpkg-dev lintian
+# Programs of others, for the tests of posthaste run.
+OTHERS := stress-ng python3 postgresql-15 libffi-platypus-perl
 PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
 .PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
 	check-layers check-man check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install deb check-deb clean help
 
-all: ## the library, shared and static, and the command
+all: ## the library, shared, static and to preload, and the command
 	@tools/need $(BASICS)
 	@tools/need --optional $(MOUNT)
 	@$(CONFIGURE)
@@ -44,7 +46,7 @@ demo: all ## count words in several processes and kill one of them (FILES="..." 
 
 check: programs ## every test, with short runs of the long ones; musl and aarch64 included
 	@tools/need $(CROSS)
-	@tools/need --optional $(PICTURES) mandoc
+	@tools/need --optional $(PICTURES) mandoc $(OTHERS)
 	@$(RUN) -LE full
 
 check-asan check-ubsan check-tsan: check-%: ## the tests under a sanitizer
