@@ -149,8 +149,10 @@ PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
 	int ready = timeout_ms == 0 ? poll_without_kernel(fds, n) : -1;
-	if (ready >= 0)
+	if (ready >= 0) {
+		phi_safepoint_ask(0);
 		return ready;
+	}
 	announce_poll(fds, n);
 	struct timespec left = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
 	return enter(SYS_ppoll, (long)fds, (long)n, (long)(timeout_ms < 0 ? NULL : &left), 0,
