@@ -16,7 +16,7 @@ offered() {
 }
 
 commands_are_offered_first_and_for_help() {
-	same "recv rm" "$(offered r)"
+	same "recv rm run" "$(offered r)"
 	same "demo doctor" "$(offered help d)"
 	same "mk mkfifo" "$(offered mk)"
 }
