@@ -20,7 +20,7 @@ make_clone() {
 	for part in include examples; do
 		ln -s "$root/$part" "$work/clone/$part"
 	done
-	for product in posthaste libposthaste.so libposthaste.so.1 libposthaste.a; do
+	for product in posthaste libposthaste.so libposthaste.so.1 libposthaste.a libposthaste-preload.so; do
 		ln -s "$built/$product" "$work/clone/build/$product"
 	done
 	printf '#!/bin/sh\n' >"$work/bin/make"
@@ -40,7 +40,7 @@ the_tour_runs_as_it_is_printed() {
 	for part in "9	stop" "resize cat.jpg" "status 124" "100000" "from C" "good morning" "5000050000"; do
 		has "$(cat "$work/out")" "$part"
 	done
-	same 2 "$(grep -c 'round trips, .* ns each' "$work/out")"
+	same 4 "$(grep -c 'round trips, .* ns each' "$work/out")"
 	has "$(cat "$work/err")" "no message within"
 	# Of the timeout, of the meter, of who is busy, and of who was killed.
 	same "" "$(grep -v -e 'no message within' -e ' bytes in ' -e ': busy, held by' -e 'died holding it' -e '^Killed' \
