@@ -80,7 +80,8 @@ const struct command cmd_mount = {
 		"  DIR/messages/NAME  each read(2) receives one message, each write(2) sends one\n"
 		"  DIR/sem/NAME       a semaphore's state in a line; rm removes it\n"
 		"  DIR/shm/NAME       the bytes of shared memory, to read; rm removes it\n"
-		"  DIR/pipe/NAME      the state of a pipe's or FIFO's ring\n\n"
+		"  DIR/pipe/NAME      the state of a pipe's or FIFO's ring\n"
+		"  DIR/port/NAME      how many have joined a port for signals\n\n"
 		"Without --foreground a process stays behind that serves. To end it: fusermount3 -u DIR\n"
 		"Only the user who mounts can look in.\n",
 	.run = run,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <posthaste/common.h>
+#include <posthaste/signal.h>
 
 #include "memory.h"
 #include "mq/queue.h"
@@ -130,6 +131,21 @@ static int ring_text(const char *name, char text[FOLDER_TEXT_MAX])
 	                ring_state(&info));
 }
 
+// ---- named ports of signals ----
+
+static int port_text(const char *name, char text[FOLDER_TEXT_MAX])
+{
+	char whole[NAME_WHOLE_MAX];
+	struct ph_sigport_info info;
+	int alive = 0;
+
+	if (ph_sigport_info(slashed(name, whole), &info) != 0)
+		return trouble(text, errno);
+	for (int i = 0; i < info.members && i < PH_SIGPORT_MEMBERS_MAX; i++)
+		alive += info.member[i].alive != 0;
+	return snprintf(text, FOLDER_TEXT_MAX, "MEMBERS:%-6d SENT:%-10" PRIu64 "\n", alive, info.sent);
+}
+
 const struct folder folders[] = {
 	{.name = "messages", .prefix = NAMES_QUEUES, .messages = true, .stat = queue_stat},
 	{.name = "mq",
@@ -138,6 +154,7 @@ const struct folder folders[] = {
      .stat = queue_stat,
      .remove = queue_remove},
 	{.name = "pipe", .prefix = "", .text = ring_text},
+	{.name = "port", .prefix = NAMES_PORTS, .text = port_text},
 	{.name = "sem", .prefix = NAMES_SEMS, .text = units_text, .remove = units_remove},
 	{.name = "shm", .prefix = NAMES_SHM, .remove = shared_remove},
 };

@@ -34,7 +34,7 @@ objects_are_listed_by_kind() {
 	ph sem mk lamp
 	ph shm mk lake 4k
 	begin
-	same "messages mq pipe sem shm" "$(ls "$work/m" | paste -s -d ' ')"
+	same "messages mq pipe port sem shm" "$(ls "$work/m" | paste -s -d ' ')"
 	same "jobs jokes" "$(ls "$work/m/mq" | paste -s -d ' ')"
 	same "jobs jokes" "$(ls "$work/m/messages" | paste -s -d ' ')"
 	same "lamp" "$(ls "$work/m/sem")"
@@ -87,6 +87,14 @@ semaphores_pipes_and_memory_show_what_they_are() {
 	sleep 60 >"$work/f" &
 	head -c 50000000 /dev/zero | ph write "$work/f"
 	has "$(cat "$work"/m/pipe/fifo.*)" "SIZE:65536 "
+}
+
+ports_show_who_has_joined() {
+	begin
+	"$POSTHASTE" wait-signal USR1 --name bell >"$work/got" &
+	eventually grep -s -q "MEMBERS:1 " "$work/m/port/bell"
+	ph kill -s USR1 bell
+	wait $!
 }
 
 rm_removes_objects() {
@@ -295,7 +303,7 @@ wrong_calls_are_told() {
 
 tests="objects_are_listed_by_kind files_have_owner_mode_size_and_times
 	a_queue_shows_the_line_that_linux_shows semaphores_pipes_and_memory_show_what_they_are
-	rm_removes_objects nothing_else_is_changed_through_the_mount
+	ports_show_who_has_joined rm_removes_objects nothing_else_is_changed_through_the_mount
 	each_write_is_a_message_and_so_is_each_read what_does_not_fit_is_refused_and_nothing_is_lost
 	a_call_that_must_not_wait_does_not readers_wait_for_messages_and_writers_for_room
 	many_wait_at_the_same_time a_signal_ends_a_wait_and_nothing_is_taken a_stopped_mount_stops_nobody_else
