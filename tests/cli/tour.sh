@@ -37,13 +37,14 @@ the_tour_runs_as_it_is_printed() {
 	[ "$(grep -c . "$work/tour")" -gt 15 ] || complain "no tour in README.md"
 	(cd "$work/clone" && PATH=$work/bin:$PATH sh -eu "$work/tour") >"$work/out" 2>"$work/err" ||
 		complain "status $?: $(cat "$work/out" "$work/err")"
-	for part in "9	stop" "resize cat.jpg" "status 124" "100000" "from C" "good morning" "5000050000"; do
+	for part in "9	stop" "resize cat.jpg" "status 124" "100000" "from C" "good morning" "5000050000" \
+		"1000 signals, sum 500500" "told 3" "message: done, sum 6" "status 143"; do
 		has "$(cat "$work/out")" "$part"
 	done
 	same 4 "$(grep -c 'round trips, .* ns each' "$work/out")"
 	has "$(cat "$work/err")" "no message within"
 	# Of the timeout, of the meter, of who is busy, and of who was killed.
-	same "" "$(grep -v -e 'no message within' -e ' bytes in ' -e ': busy, held by' -e 'died holding it' -e '^Killed' \
+	same "" "$(grep -v -e 'no message within' -e ' bytes in ' -e ': busy, held by' -e 'died holding it' -e '^Killed' -e '^Terminated' \
 		"$work/err")"
 	same "" "$(ls -A "$POSTHASTE_DIR")"
 }
@@ -177,6 +178,17 @@ arena_loses_nothing_though_a_worker_is_killed() {
 	same "three lists add up to 1501500, and 0 blocks are left" "$("$work/arena")"
 }
 
+signal_interrupts_a_computation_a_thousand_times() {
+	compile signal
+	same "1000 signals, sum 500500" "$("$work/signal")"
+}
+
+safepoint_handles_what_was_sent_before_the_message() {
+	compile safepoint
+	same "message: done, sum 6" "$("$work/safepoint" | tail -n 1)"
+	same "" "$(ls -A "$POSTHASTE_DIR")"
+}
+
 posix_moves_over_unchanged() {
 	compile posix -include posthaste/posix.h
 	has "$("$work/posix")" "20000 round trips"
@@ -194,4 +206,6 @@ run_tests \
 	semaphore_gives_the_seat_of_the_dead_to_the_next \
 	arena_loses_nothing_to_a_killed_worker \
 	shm_info_looks_into_an_arena \
+	signal_interrupts_a_computation_a_thousand_times \
+	safepoint_handles_what_was_sent_before_the_message \
 	posix_moves_over_unchanged
