@@ -100,6 +100,7 @@ struct mq_op {
 	clockid_t clock;                // of abstime
 	const struct timespec *abstime; // NULL = no deadline
 	struct phi_deadline deadline;   // both of them, once the call blocks
+	uint64_t since_ns;              // when it first went to sleep; 0 = has not yet
 };
 
 // geometry.c: 0; -EINVAL not positive; -ENOMEM too large to address.

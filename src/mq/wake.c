@@ -330,15 +330,18 @@ static struct mq_sleeper *find_place(struct mq_op *op, int questions)
 	return NULL;
 }
 
-// An entry to be seen by, or NULL: then we sleep unseen.
+// An entry to be seen by, or NULL: then we sleep unseen. A call that looks around every few milliseconds is still
+// one wait.
 static struct mq_sleeper *sign_in(struct mq_op *op, enum mq_side which)
 {
+	if (op->since_ns == 0)
+		op->since_ns = (uint64_t)phi_now_ns();
 	struct mq_sleeper *e = find_place(op, 0);
 	if (e == NULL)
 		e = find_place(op, MQ_QUESTIONS);
 	if (e != NULL) {
 		store_relaxed_u32(&e->side, which);
-		store_relaxed_u64(&e->since_ns, (uint64_t)phi_now_ns());
+		store_relaxed_u64(&e->since_ns, op->since_ns);
 	}
 	return e;
 }
@@ -430,6 +433,7 @@ static int64_t look_and_sleep(struct mq_op *op, enum mq_side which, mq_attempt *
 int64_t phi_mq_block(struct mq_op *op, enum mq_side which, mq_attempt *attempt, void *arg)
 {
 	op->deadline = phi_deadline(op->clock, op->abstime);
+	op->since_ns = 0;
 	if (!op->inside) // somebody may close the descriptor meanwhile
 		add_acq_rel_u32(&op->q->inside, 1);
 	op->inside = true;

@@ -105,7 +105,8 @@ static void pass_on(struct sem_control *c, uint64_t was, uint32_t units)
 }
 
 static int sleep_on(struct sem *s, struct phi_hold *h, struct sem_watch *w,
-                    const struct phi_deadline *deadline, const struct sem_change *ch)
+                    const struct phi_deadline *deadline, const struct sem_change *ch,
+                    uint64_t *since_ns)
 {
 	struct sem_control *c = phi_sem_control(s);
 	uint32_t units = (uint32_t)-ch->units;
@@ -123,7 +124,7 @@ static int sleep_on(struct sem *s, struct phi_hold *h, struct sem_watch *w,
 		.more = w->word,
 		.more_count = w->count,
 	};
-	return phi_sem_sleep(c, h, &sleep, units);
+	return phi_sem_sleep(c, h, &sleep, units, since_ns);
 }
 
 // Not all that are there are ours, and posts that found no mark have woken nobody.
@@ -151,6 +152,7 @@ static int wait_for(struct sem *s, const struct sem_wait *wait, struct sem_chang
 	struct phi_deadline deadline = phi_sem_deadline(wait);
 	struct sem_watch w;
 	struct phi_hold h;
+	uint64_t since_ns = 0;
 	int r = -EAGAIN;
 	w.looks = 0;
 	phi_enter(&h);
@@ -161,7 +163,7 @@ static int wait_for(struct sem *s, const struct sem_wait *wait, struct sem_chang
 			if (r < 0)
 				r = give_up(s, ch, &w, r);
 			else
-				r = sleep_on(s, &h, &w, &deadline, ch);
+				r = sleep_on(s, &h, &w, &deadline, ch, &since_ns);
 			ch->slept = true;
 		}
 		if (r == 0 || r == -EAGAIN)

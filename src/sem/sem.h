@@ -95,12 +95,13 @@ int phi_sem_post_slow(struct sem_word *w);
 
 // ---- sleep.c ----
 
-// Sleep on `event`, on duty for `deathword`, with one's name in the table of `c`, if there is one. Whoever is
-// cancelled asleep, or told of a death, wakes all. Results as phi_sleep.
+// Sleep on `event`, on duty for `deathword`, with one's name in the table of `c`, if there is one. *since_ns is 0
+// at first, and then when this wait began, however often it has woken. Whoever is cancelled asleep, or told of a
+// death, wakes all. Results as phi_sleep.
 struct phi_sleep;
 struct phi_hold;
 int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *sleep,
-                  uint32_t units);
+                  uint32_t units, uint64_t *since_ns);
 
 // From here on any handler ends a timed wait without holders in this process, SA_RESTART or not.
 void phi_sem_set_interruptible(void);

@@ -25,14 +25,16 @@ static struct sem_sleeper *find_place(struct sem_control *c, uint32_t tid)
 }
 
 static struct sem_sleeper *announce(struct sem_control *c, const struct phi_self *self,
-                                    uint32_t units)
+                                    uint32_t units, uint64_t *since_ns)
 {
 	struct sem_sleeper *p = c == NULL ? NULL : find_place(c, self->tid);
 	if (p == NULL)
 		return NULL;
 	store_relaxed_i32(&p->pid, self->pid);
 	store_relaxed_u32(&p->units, units);
-	store_relaxed_u64((uint64_t *)&p->since_ns, (uint64_t)phi_now_ns());
+	if (*since_ns == 0)
+		*since_ns = (uint64_t)phi_now_ns();
+	store_relaxed_u64((uint64_t *)&p->since_ns, *since_ns);
 	return p;
 }
 
@@ -70,9 +72,9 @@ static void cancelled(void *arg)
 }
 
 int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *sleep,
-                  uint32_t units)
+                  uint32_t units, uint64_t *since_ns)
 {
-	struct asleep a = {h, announce(c, h->self, units), sleep->event};
+	struct asleep a = {h, announce(c, h->self, units, since_ns), sleep->event};
 	sleep->cancelled = cancelled;
 	sleep->arg = &a;
 	int r = phi_sleep(sleep);

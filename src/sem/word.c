@@ -62,7 +62,8 @@ static bool spin(struct sem_word *w)
 	return phi_sem_units(load_relaxed_u32(&w->word)) != 0 || phi_sem_spin(w, both, v, &w->cpu);
 }
 
-static int sleep_on(struct sem_word *w, struct phi_hold *h, const struct phi_deadline *deadline)
+static int sleep_on(struct sem_word *w, struct phi_hold *h, const struct phi_deadline *deadline,
+                    uint64_t *since_ns)
 {
 	struct phi_sleep s = {
 		.event = &w->word,
@@ -72,7 +73,7 @@ static int sleep_on(struct sem_word *w, struct phi_hold *h, const struct phi_dea
 		.any_handler = deadline->clock >= 0 && phi_sem_is_interruptible(),
 	};
 	const struct sem *named = load_relaxed_u32(&w->kind) == SEM_NAMED ? phi_sem_find(w) : NULL;
-	return phi_sem_sleep(named == NULL ? NULL : phi_sem_control(named), h, &s, 1);
+	return phi_sem_sleep(named == NULL ? NULL : phi_sem_control(named), h, &s, 1, since_ns);
 }
 
 // Once more before sleeping: 0, -EBADMSG (destroyed, scribbled, cut), -ETIMEDOUT, -EINVAL.
@@ -86,6 +87,7 @@ int phi_sem_wait_slow(struct sem_word *w, const struct sem_wait *wait)
 	struct phi_hold h;
 	struct phi_deadline deadline = phi_sem_deadline(wait);
 	bool slept = false;
+	uint64_t since_ns = 0;
 	int r = 0;
 	phi_enter(&h);
 	phi_duty(&h, &w->deathword);
@@ -97,7 +99,7 @@ int phi_sem_wait_slow(struct sem_word *w, const struct sem_wait *wait)
 			phi_futex_wake(&w->word, INT_MAX); // a wake-up that we have used up in vain
 		if (r < 0 || !set_mark(w))
 			continue;
-		r = sleep_on(w, &h, &deadline);
+		r = sleep_on(w, &h, &deadline, &since_ns);
 		slept = true;
 	}
 	phi_leave(&h);
