@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // cmd_info.c - posthaste info: everything that can be seen of an object, without disturbing its users; it works
-// when they hang. ring_show.c has the pipes, units_show.c the semaphores, shared_show.c the shared memory,
-// signals_show.c the signals.
+// when they hang. ring_show.c has the pipes, units_show.c the semaphores, shared_show.c the shared memory.
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -11,13 +10,13 @@
 
 #include "cmd_shm.h"
 #include "object.h"
+#include "process_show.h"
 #include "queue.h"
 #include "queue_json.h"
 #include "ring.h"
 #include "shared.h"
 #include "shared_show.h"
 #include "show.h"
-#include "signals_show.h"
 #include "units.h"
 #include "units_show.h"
 
@@ -154,17 +153,19 @@ static int show_shm(const char *name, bool as_json)
 	return STATUS_DONE;
 }
 
+// A number that nothing has for a name is a process's.
 static int show(const char *argument, enum object_kind only, bool as_json)
 {
 	struct object object;
 	const enum object_kind kind = object_find(argument, only, &object);
+	const pid_t pid = kind == OBJECT_NONE ? process_named(argument) : 0;
 
+	if (pid != 0)
+		return process_info(pid, as_json);
 	switch (kind) {
 	case OBJECT_QUEUE: return show_queue(object.name, as_json);
 	case OBJECT_SEM: return show_sem(object.name, as_json);
 	case OBJECT_SHM: return show_shm(object.name, as_json);
-	case OBJECT_SIGNALS: return signals_show(object.name, as_json);
-	case OBJECT_PORT: return port_show(object.name, as_json);
 	case OBJECT_NONE: return object_fail_none(object.name);
 	case OBJECT_WRONG: return object.status;
 	default: return show_pipe(argument, object.file, kind == OBJECT_FIFO, as_json);
@@ -196,12 +197,12 @@ static int run(int argc, char **argv)
 const struct command cmd_info = {
 	.name = "info",
 	.arguments = "NAME|PID [--kind KIND] [--json]",
-	.summary = "Show everything about one object, or about the signals of a process.",
+	.summary = "Show everything about one object, or what a process has to do with them.",
 	.help =
-		"  -k, --kind KIND   mq, sem, shm, port, or signals: where several kinds have the name\n"
+		"  -k, --kind KIND   mq, sem or shm: where objects of several kinds have the name\n"
 		"      --json        one JSON object\n\n"
 		"NAME is a name in the namespace, the path of a FIFO, or pipe:[INODE] or\n"
-		"fifo:[INODE] as ls shows it. PID is a process that uses this library for signals.\n",
+		"fifo:[INODE] as ls shows it. PID is a process: what it holds, has open and waits for.\n",
 	.run = run,
 };
 

@@ -12,13 +12,10 @@
 
 #include <posthaste/common.h>
 
-#define FIFO_PREFIX "fifo."
-#define PIPE_PREFIX "pipe."
-
 static int is_ring(const struct dirent *entry)
 {
-	return strncmp(entry->d_name, FIFO_PREFIX, strlen(FIFO_PREFIX)) == 0 ||
-	       strncmp(entry->d_name, PIPE_PREFIX, strlen(PIPE_PREFIX)) == 0;
+	return strncmp(entry->d_name, RING_FIFOS, strlen(RING_FIFOS)) == 0 ||
+	       strncmp(entry->d_name, RING_PIPES, strlen(RING_PIPES)) == 0;
 }
 
 bool ring_list(struct ring_list *list, const char *directory)
@@ -40,8 +37,7 @@ bool ring_of_fifo(const char *path, char file[RING_FILE_MAX])
 
 	if (stat(path, &st) != 0 || !S_ISFIFO(st.st_mode))
 		return false;
-	snprintf(file, RING_FILE_MAX, FIFO_PREFIX "%jx.%ju", (uintmax_t)st.st_dev,
-	         (uintmax_t)st.st_ino);
+	snprintf(file, RING_FILE_MAX, RING_FIFOS "%jx.%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
 	return true;
 }
 
@@ -58,7 +54,7 @@ static bool find_fifo(uint64_t inode, char file[RING_FILE_MAX])
 	for (int i = 0; i < list.count && !found; i++) {
 		const char *const name = list.entry[i]->d_name, *const last = strrchr(name, '.');
 
-		found = strncmp(name, FIFO_PREFIX, strlen(FIFO_PREFIX)) == 0 && strcmp(last, ending) == 0;
+		found = strncmp(name, RING_FIFOS, strlen(RING_FIFOS)) == 0 && strcmp(last, ending) == 0;
 		if (found)
 			snprintf(file, RING_FILE_MAX, "%.*s", RING_FILE_MAX - 1, name);
 	}
@@ -74,7 +70,7 @@ bool ring_of_name(const char *name, char file[RING_FILE_MAX])
 	if (sscanf(name, "%*4[a-z]:[%" SCNu64 "]", &inode) != 1)
 		return false;
 	snprintf(canonical, sizeof canonical, "pipe:[%" PRIu64 "]", inode);
-	snprintf(file, RING_FILE_MAX, PIPE_PREFIX "%" PRIu64, inode);
+	snprintf(file, RING_FILE_MAX, RING_PIPES "%" PRIu64, inode);
 	if (strcmp(name, canonical) == 0)
 		return true;
 	memcpy(canonical, "fifo", 4);

@@ -13,6 +13,10 @@
 
 enum { RING_FILE_MAX = 64 };
 
+// Their files in the namespace begin so.
+#define RING_FIFOS "fifo."
+#define RING_PIPES "pipe."
+
 // The files of the rings in a directory, in order. False: it cannot be read; errno tells.
 struct ring_list {
 	int count;

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+//
+// watched.h - what a look at the processes adds to an object's own facts: users, holders, sleepers.
+#ifndef WATCHED_H
+#define WATCHED_H
+
+#include "json.h"
+#include "object.h"
+#include "world.h"
+
+// The members "users", "holders" and "sleepers" of an object that is open.
+void watched_json(struct json *json, const struct world *world, size_t object);
+
+// The same for people: a line each, as info prints them.
+void watched_show(const struct world *world, size_t object);
+
+// Whether this is what a command line means, `kind` and `found` being what object_find made of `argument`.
+bool watched_is_named(const struct world_object *object, enum object_kind kind,
+                      const struct object *found, const char *argument);
+
+#endif
