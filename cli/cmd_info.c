@@ -19,6 +19,7 @@
 #include "show.h"
 #include "units.h"
 #include "units_show.h"
+#include "watched.h"
 
 static const struct option options[] = {
 	{"kind", required_argument, NULL, 'k'},
@@ -82,20 +83,21 @@ static void show_users(const struct ph_mq_info *info)
 	printf("open            %s\n", info->attached ? "yes" : "in no process");
 }
 
-static int show_queue(const char *name, bool as_json)
+static int show_queue(const char *name, bool as_json, const struct watched *watched)
 {
 	struct ph_mq_info info;
 
 	if (ph_mq_info(name, &info) != 0)
 		return queue_fail(name, errno);
 	if (as_json) {
-		queue_json(&info);
+		queue_json(&info, watched);
 		return STATUS_DONE;
 	}
 	printf("name            %s\n", info.name);
 	show_file(&info);
 	show_contents(&info);
 	show_users(&info);
+	watched_show(watched);
 	if (info.damaged)
 		printf("state           damaged; end its users, then: posthaste rm %s\n", info.name + 1);
 	else
@@ -120,17 +122,18 @@ static int ring_fail(const char *argument, int err)
 }
 
 // Without a ring the FIFO is there all the same.
-static int show_pipe(const char *argument, const char *file, bool is_fifo, bool as_json)
+static int show_pipe(const char *argument, const char *file, bool is_fifo, bool as_json,
+                     const struct watched *watched)
 {
 	struct ph_pipe_info info;
 
 	if (!ring_look(file, &info) && !(errno == ENOENT && is_fifo && ring_less(argument, &info)))
 		return ring_fail(argument, errno);
-	(as_json ? ring_json : ring_show)(&info);
+	(as_json ? ring_json : ring_show)(&info, watched);
 	return STATUS_DONE;
 }
 
-static int show_sem(const char *name, bool as_json)
+static int show_sem(const char *name, bool as_json, const struct watched *watched)
 {
 	static struct ph_sem_info info;
 	struct stat file;
@@ -139,18 +142,29 @@ static int show_sem(const char *name, bool as_json)
 		return units_fail(name, errno);
 	if (!name_stat(NAMES_SEMS, name, &file))
 		return units_fail(name, ENOENT);
-	(as_json ? units_json : units_show)(name, &info, &file);
+	(as_json ? units_json : units_show)(name, &info, &file, watched);
 	return STATUS_DONE;
 }
 
-static int show_shm(const char *name, bool as_json)
+static int show_shm(const char *name, bool as_json, const struct watched *watched)
 {
 	struct ph_shm_info info;
 
 	if (ph_shm_look(name, &info) != 0)
 		return shared_fail(name, errno == EINVAL ? EBADMSG : errno);
-	(as_json ? shared_json : shared_show)(name, &info);
+	(as_json ? shared_json : shared_show)(name, &info, watched);
 	return STATUS_DONE;
+}
+
+static int show_object(const char *argument, enum object_kind kind, const struct object *object,
+                       bool as_json, const struct watched *watched)
+{
+	switch (kind) {
+	case OBJECT_QUEUE: return show_queue(object->name, as_json, watched);
+	case OBJECT_SEM: return show_sem(object->name, as_json, watched);
+	case OBJECT_SHM: return show_shm(object->name, as_json, watched);
+	default: return show_pipe(argument, object->file, kind == OBJECT_FIFO, as_json, watched);
+	}
 }
 
 // A number that nothing has for a name is a process's.
@@ -159,17 +173,22 @@ static int show(const char *argument, enum object_kind only, bool as_json)
 	struct object object;
 	const enum object_kind kind = object_find(argument, only, &object);
 	const pid_t pid = kind == OBJECT_NONE ? process_named(argument) : 0;
+	struct world world;
 
 	if (pid != 0)
 		return process_info(pid, as_json);
-	switch (kind) {
-	case OBJECT_QUEUE: return show_queue(object.name, as_json);
-	case OBJECT_SEM: return show_sem(object.name, as_json);
-	case OBJECT_SHM: return show_shm(object.name, as_json);
-	case OBJECT_NONE: return object_fail_none(object.name);
-	case OBJECT_WRONG: return object.status;
-	default: return show_pipe(argument, object.file, kind == OBJECT_FIFO, as_json);
-	}
+	if (kind == OBJECT_NONE)
+		return object_fail_none(object.name);
+	if (kind == OBJECT_WRONG)
+		return object.status;
+	if (!world_look(&world, 0))
+		return STATUS_REFUSED;
+	const struct watched watched = {&world, watched_find(&world, kind, &object, argument)};
+	const int status = show_object(argument, kind, &object, as_json,
+	                               watched.object == WORLD_NONE ? NULL : &watched);
+
+	world_free(&world);
+	return status;
 }
 
 static int run(int argc, char **argv)

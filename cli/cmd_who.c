@@ -151,7 +151,7 @@ static void put_json(const struct world *world, size_t object)
 	json_string(&json, "kind", world_kind_name(world->object[object].kind));
 	json_string(&json, "name", world->object[object].name);
 	json_string(&json, "state", world->object[object].state);
-	watched_json(&json, world, object);
+	watched_json(&json, &(struct watched){world, object});
 	json_close(&json, '}');
 	putchar('\n');
 }

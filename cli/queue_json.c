@@ -58,7 +58,7 @@ static void users(struct json *json, const struct ph_mq_info *info)
 	json_bool(json, "attached", info->attached);
 }
 
-void queue_json(const struct ph_mq_info *info)
+void queue_json(const struct ph_mq_info *info, const struct watched *watched)
 {
 	struct json json = {.out = stdout};
 
@@ -68,6 +68,7 @@ void queue_json(const struct ph_mq_info *info)
 	permissions(&json, info);
 	contents(&json, info);
 	users(&json, info);
+	watched_json(&json, watched);
 	json_string(&json, "state", info->damaged ? "damaged" : "ok");
 	json_close(&json, '}');
 	putchar('\n');

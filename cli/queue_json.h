@@ -6,7 +6,9 @@
 
 #include <posthaste/mqueue.h>
 
-// Prints the object and a newline to stdout.
-void queue_json(const struct ph_mq_info *info);
+#include "watched.h"
+
+// Prints the object and a newline to stdout; `watched` may be NULL.
+void queue_json(const struct ph_mq_info *info, const struct watched *watched);
 
 #endif

@@ -38,10 +38,11 @@ bool ring_less(const char *path, struct ph_pipe_info *info);
 const char *ring_kind(const struct ph_pipe_info *info);  // "fifo" or "pipe"
 const char *ring_state(const struct ph_pipe_info *info); // "ring", "kernel", "unused" or "damaged"
 
-// One JSON object and a newline to stdout. The keys are the names of the fields.
-void ring_json(const struct ph_pipe_info *info);
+// One JSON object and a newline to stdout. The keys are the names of the fields. `watched` may be NULL.
+struct watched;
+void ring_json(const struct ph_pipe_info *info, const struct watched *watched);
 
 // The same for people: a line each.
-void ring_show(const struct ph_pipe_info *info);
+void ring_show(const struct ph_pipe_info *info, const struct watched *watched);
 
 #endif

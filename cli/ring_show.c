@@ -11,6 +11,7 @@
 #include "json.h"
 #include "ring.h"
 #include "show.h"
+#include "watched.h"
 
 static bool has_ring(const struct ph_pipe_info *info)
 {
@@ -40,7 +41,7 @@ static void json_ring(struct json *json, const struct ph_pipe_info *info)
 	json_bool(json, "attached", info->attached);
 }
 
-void ring_json(const struct ph_pipe_info *info)
+void ring_json(const struct ph_pipe_info *info, const struct watched *watched)
 {
 	struct json json = {.out = stdout};
 	char text[SHOW_MAX];
@@ -58,6 +59,7 @@ void ring_json(const struct ph_pipe_info *info)
 	json_bool(&json, "in_ring", info->in_ring);
 	if (has_ring(info))
 		json_ring(&json, info);
+	watched_json(&json, watched);
 	json_string(&json, "state", ring_state(info));
 	json_close(&json, '}');
 	putchar('\n');
@@ -122,7 +124,7 @@ static void show_ring(const struct ph_pipe_info *info)
 	printf("open            %s\n", info->attached ? "yes" : "in no process");
 }
 
-void ring_show(const struct ph_pipe_info *info)
+void ring_show(const struct ph_pipe_info *info, const struct watched *watched)
 {
 	show_file(info);
 	if (has_ring(info)) {
@@ -131,6 +133,7 @@ void ring_show(const struct ph_pipe_info *info)
 	} else {
 		printf("bytes go by     the kernel: no reader of this library has opened it\n");
 	}
+	watched_show(watched);
 	printf("state           %s\n",
 	       info->damaged ? "damaged: what stood in the ring is lost, the kernel goes on" : "ok");
 }

@@ -70,7 +70,7 @@ static void json_arena(struct json *json, const struct content *content)
 }
 
 static void json_object(const char *name, const struct ph_shm_info *info,
-                        const struct content *content)
+                        const struct content *content, const struct watched *watched)
 {
 	struct json json = {.out = stdout};
 	char text[SHOW_MAX];
@@ -89,21 +89,23 @@ static void json_object(const char *name, const struct ph_shm_info *info,
 	json_bool(&json, "reclaim", info->reclaim);
 	if (content)
 		json_arena(&json, content);
+	watched_json(&json, watched);
 	json_string(&json, "state", shared_state(info));
 	json_close(&json, '}');
 	putchar('\n');
 }
 
-void shared_json_briefly(const char *name, const struct ph_shm_info *info)
+void shared_json_briefly(const char *name, const struct ph_shm_info *info,
+                         const struct watched *watched)
 {
-	json_object(name, info, NULL);
+	json_object(name, info, NULL, watched);
 }
 
-void shared_json(const char *name, const struct ph_shm_info *info)
+void shared_json(const char *name, const struct ph_shm_info *info, const struct watched *watched)
 {
 	struct content content;
 
-	json_object(name, info, open_content(name, info, &content) ? &content : NULL);
+	json_object(name, info, open_content(name, info, &content) ? &content : NULL, watched);
 	close_content(&content);
 }
 
@@ -138,7 +140,7 @@ static void show_arena(const struct content *content)
 		printf("names           none\n");
 }
 
-void shared_show(const char *name, const struct ph_shm_info *info)
+void shared_show(const char *name, const struct ph_shm_info *info, const struct watched *watched)
 {
 	const struct group *group = getgrgid(info->gid);
 	struct content content;
@@ -157,6 +159,7 @@ void shared_show(const char *name, const struct ph_shm_info *info)
 	if (open_content(name, info, &content))
 		show_arena(&content);
 	close_content(&content);
+	watched_show(watched);
 	printf("state           %s\n", strcmp(shared_state(info), "unused") == 0
 	                                   ? "unused; remove it: posthaste rm --leftovers"
 	                                   : shared_state(info));

@@ -6,9 +6,12 @@
 
 #include <posthaste/shm.h>
 
-// Briefly: without a look into it.
-void shared_json_briefly(const char *name, const struct ph_shm_info *info);
-void shared_json(const char *name, const struct ph_shm_info *info);
-void shared_show(const char *name, const struct ph_shm_info *info);
+#include "watched.h"
+
+// Briefly: without a look into it. `watched` may be NULL.
+void shared_json_briefly(const char *name, const struct ph_shm_info *info,
+                         const struct watched *watched);
+void shared_json(const char *name, const struct ph_shm_info *info, const struct watched *watched);
+void shared_show(const char *name, const struct ph_shm_info *info, const struct watched *watched);
 
 #endif

@@ -85,7 +85,8 @@ static void json_file(struct json *json, const struct stat *file)
 	json_unsigned(json, "bytes", (uint64_t)file->st_blocks * 512);
 }
 
-void units_json(const char *name, const struct ph_sem_info *info, const struct stat *file)
+void units_json(const char *name, const struct ph_sem_info *info, const struct stat *file,
+                const struct watched *watched)
 {
 	struct json json = {.out = stdout};
 
@@ -105,6 +106,7 @@ void units_json(const char *name, const struct ph_sem_info *info, const struct s
 	json_waiters(&json, info);
 	json_signed(&json, "created_s", info->created_s);
 	json_signed(&json, "creator", info->creator);
+	watched_json(&json, watched);
 	json_string(&json, "state", units_state(info));
 	json_close(&json, '}');
 	putchar('\n');
@@ -177,10 +179,12 @@ static void show_holders(const struct ph_sem_info *info)
 		       info->returned, (int)info->last_dead);
 }
 
-void units_show(const char *name, const struct ph_sem_info *info, const struct stat *file)
+void units_show(const char *name, const struct ph_sem_info *info, const struct stat *file,
+                const struct watched *watched)
 {
 	show_file(name, info, file);
 	show_holders(info);
 	show_waiters(info);
+	watched_show(watched);
 	printf("state           %s\n", units_state(info));
 }

@@ -23,7 +23,7 @@ static void json_holders(struct json *json, const struct world *world, size_t ob
 {
 	static const char *const what[] = {"units", "lock", "borrowed", "reserved", "place"};
 
-	json_open(json, "holders", '[');
+	json_open(json, "held_by", '[');
 	for (size_t i = 0; i < world->holds; i++) {
 		const struct world_hold *const h = &world->hold[i];
 
@@ -66,8 +66,13 @@ static void json_sleeper(struct json *json, const struct world *world, const str
 	json_close(json, '}');
 }
 
-void watched_json(struct json *json, const struct world *world, size_t object)
+void watched_json(struct json *json, const struct watched *watched)
 {
+	if (!watched)
+		return;
+	const struct world *const world = watched->world;
+	const size_t object = watched->object;
+
 	json_users(json, world, object);
 	json_holders(json, world, object);
 	json_open(json, "sleepers", '[');
@@ -85,8 +90,12 @@ static void show_line(const char *label, const char *text)
 	words_put(stdout, text);
 }
 
-void watched_show(const struct world *world, size_t object)
+void watched_show(const struct watched *watched)
 {
+	if (!watched)
+		return;
+	const struct world *const world = watched->world;
+	const size_t object = watched->object;
 	const char *label = "users";
 	char text[WORDS_MAX], age[SHOW_MAX];
 
@@ -135,4 +144,14 @@ bool watched_is_named(const struct world_object *object, enum object_kind kind,
 	case OBJECT_NONE: return object->unlinked && strcmp(object->name, found->name) == 0;
 	default: return false;
 	}
+}
+
+size_t watched_find(const struct world *world, enum object_kind kind, const struct object *found,
+                    const char *argument)
+{
+	for (size_t i = 0; i < world->objects; i++)
+		if (!world->object[i].unlinked &&
+		    watched_is_named(&world->object[i], kind, found, argument))
+			return i;
+	return WORLD_NONE;
 }

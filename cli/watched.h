@@ -8,14 +8,23 @@
 #include "object.h"
 #include "world.h"
 
-// The members "users", "holders" and "sleepers" of an object that is open.
-void watched_json(struct json *json, const struct world *world, size_t object);
+struct watched {
+	const struct world *world;
+	size_t object;
+};
+
+// The members "users", "held_by" and "sleepers", of an object whose brackets are open. NULL adds nothing.
+void watched_json(struct json *json, const struct watched *watched);
 
 // The same for people: a line each, as info prints them.
-void watched_show(const struct world *world, size_t object);
+void watched_show(const struct watched *watched);
 
 // Whether this is what a command line means, `kind` and `found` being what object_find made of `argument`.
 bool watched_is_named(const struct world_object *object, enum object_kind kind,
                       const struct object *found, const char *argument);
+
+// The one that has the name now; WORLD_NONE if there is none, or it is a FIFO without a ring.
+size_t watched_find(const struct world *world, enum object_kind kind, const struct object *found,
+                    const char *argument);
 
 #endif

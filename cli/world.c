@@ -29,7 +29,7 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-bool world_look(struct world *world, pid_t also)
+bool world_list(struct world *world)
 {
 	*world = (struct world){0};
 	if (ph_namespace(world->directory, sizeof world->directory) < 0) {
@@ -39,7 +39,15 @@ bool world_look(struct world *world, pid_t also)
 		         "cannot be used: %s; see: posthaste doctor", strerror(errno));
 		return false;
 	}
-	if (!world_take_objects(world))
+	if (world_take_objects(world))
+		return true;
+	world_free(world);
+	return false;
+}
+
+bool world_look(struct world *world, pid_t also)
+{
+	if (!world_list(world))
 		return false;
 	world_take_uses(world);
 	if (also != 0)
@@ -105,6 +113,7 @@ int64_t world_age_ms(const struct world *world, int64_t since_ns)
 
 struct world_sum world_sum_of(const struct world *world, size_t object)
 {
+	const struct world_object *const o = &world->object[object];
 	struct world_sum sum = {.since_ms = -1};
 
 	for (size_t i = 0; i < world->uses; i++)
@@ -121,6 +130,8 @@ struct world_sum world_sum_of(const struct world *world, size_t object)
 		if (w->want != WANT_NEWS && age > sum.since_ms)
 			sum.since_ms = age;
 	}
+	sum.takers = sum.takers > o->takers ? sum.takers : o->takers;
+	sum.givers = sum.givers > o->givers ? sum.givers : o->givers;
 	for (size_t i = 0; i < world->holds; i++)
 		sum.holders += world->hold[i].object == object;
 	return sum;

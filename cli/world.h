@@ -45,6 +45,7 @@ struct world_object {
 	uint64_t value;          // units that are there
 	uint64_t in, out;        // ever sent and received, bytes ever put through a ring
 	uint64_t returned;       // units of the dead
+	size_t takers, givers;   // asleep, as the object itself counts them
 	bool holders;            // a semaphore that knows them
 	int64_t created_s;       // 0 = not told
 	int64_t used_ms;         // since the last use; -1 = not told
@@ -160,6 +161,7 @@ struct world {
 // One look; `also` is a process that is looked at even if it has nothing open, 0 = none. Complains and returns false if
 // there is no namespace.
 bool world_look(struct world *world, pid_t also);
+bool world_list(struct world *world); // the objects alone
 void world_free(struct world *world);
 
 // Adds a process that has nothing open, if it lives and is not there.

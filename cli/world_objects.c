@@ -58,6 +58,8 @@ static int take_queue(struct world_object *o)
 	o->in = info.sent;
 	o->out = info.received;
 	o->created_s = info.created_s;
+	o->takers = info.receivers_asleep;
+	o->givers = info.senders_asleep;
 	o->last_in = info.last_sender;
 	o->last_out = info.last_receiver;
 	const bool sent_last =
@@ -81,6 +83,7 @@ static int take_sem(struct world_object *o)
 	o->fill = info.holders ? units_held(&info) : info.value;
 	o->capacity = info.holders ? info.value + o->fill : 0;
 	o->returned = info.returned;
+	o->takers = info.waiter_count;
 	o->created_s = info.created_s;
 	return 0;
 }
@@ -117,6 +120,8 @@ static int take_ring(struct world_object *o)
 	o->in = info.through_ring;
 	o->out = info.through_ring - info.ring_bytes;
 	o->created_s = info.created_s;
+	o->takers = info.readers_asleep;
+	o->givers = info.writers_asleep;
 	o->last_in = info.last_writer;
 	o->last_out = info.last_reader;
 	return 0;

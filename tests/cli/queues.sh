@@ -83,7 +83,7 @@ ls_sorts_by_name_and_shows_a_row_each() {
 	same "/a /b" "$(ph ls --names | paste -s -d ' ')"
 	same 3 "$(ph ls | wc -l)"
 	row=$(ph ls -Q | grep /b)
-	for part in "$(id -un)" 600 " 3 " " 1 " 64 r0/s0 ms ok; do
+	for part in "$(id -un)" 600 " 1/3 " 64 r0/s0 ms ok; do
 		has "$row" "$part"
 	done
 }

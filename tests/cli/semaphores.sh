@@ -145,7 +145,7 @@ ls_and_info_show_semaphores() {
 	ph sem mk held --holders --value 4
 	same "/held /plain" "$(ph ls --sems --names | paste -s -d ' ')"
 	row=$(ph ls -S | grep /held)
-	for part in "sem " "$(id -un)" 600 " 4 " " 0 " w0 ok; do
+	for part in "sem " "$(id -un)" 600 " 0/4 " w0 ok; do
 		has "$row" "$part"
 	done
 	same "" "$(ph ls --queues --shm --pipes --names)"
@@ -196,7 +196,7 @@ who_died_with_units_is_seen_until_they_are_needed() {
 }
 
 has_dead() {
-	[ "$(field "$1" dead)" = true ]
+	ph info "$1" --json | grep -q "\"dead\":true"
 }
 
 one_name_of_several_kinds_takes_its_kind() {
