@@ -14,7 +14,7 @@ COMPILE    = $(CMAKE) --build $(OUT) --parallel $(JOBS)
 VARIANT    = POSTHASTE_JOBS=$(JOBS) tools/check-variant
 RUN        = tools/run-tests $(OUT) -j$(JOBS)
 
-BASICS := gcc libc6-dev cmake
+BASICS := gcc libc6-dev cmake libncurses-dev
 MOUNT  := libfuse3-dev fuse3
 PICTURES := gnuplot-nox fonts-dejavu-core
 CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user

@@ -25,6 +25,8 @@ enum world_kind {
 	WORLD_KINDS,
 };
 
+#define WORLD_STEPS (UINT64_C(1) << 20)
+
 struct world_object {
 	enum world_kind kind;
 	char *name;        // as ls shows it
@@ -44,6 +46,8 @@ struct world_object {
 	uint64_t fill, capacity; // messages, units held, bytes; capacity 0 = has none
 	uint64_t value;          // units that are there
 	uint64_t in, out;        // ever sent and received, bytes ever put through a ring
+	uint64_t steps;          // of a semaphore with holders: operations, modulo WORLD_STEPS
+	double pace;             // steps a second just now, where they are many
 	uint64_t returned;       // units of the dead
 	size_t takers, givers;   // asleep, as the object itself counts them
 	bool holders;            // a semaphore that knows them

@@ -150,6 +150,33 @@ static void look_at_holders(struct world *world, size_t object, int fd, const st
 	}
 }
 
+static uint64_t steps_of(uint64_t truth)
+{
+	return truth >> SEM_T_SEQ_SHIFT & (WORLD_STEPS - 1);
+}
+
+// The count of operations begins anew after a million: where that comes soon, the pace of the moment has to do.
+static void measure_pace(struct world_object *o, int fd, uint64_t truth)
+{
+	const off_t at = AT_BODY(sem_control, truth);
+	struct timespec begin, end;
+	uint64_t first, last;
+
+	o->steps = steps_of(truth);
+	if (pread(fd, &first, sizeof first, at) != (ssize_t)sizeof first || first == truth)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	if (pread(fd, &last, sizeof last, at) != (ssize_t)sizeof last)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	const double seconds =
+		(double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+	const uint64_t steps = (steps_of(last) - steps_of(first)) & (WORLD_STEPS - 1);
+
+	o->pace = (double)steps / seconds;
+}
+
 static void look_inside_sem(struct world *world, size_t object, int fd)
 {
 	static struct sem_control c;
@@ -161,8 +188,10 @@ static void look_inside_sem(struct world *world, size_t object, int fd)
 		if (c.sleeper[i].tid != 0)
 			world->entry[world->entries - 1].units = c.sleeper[i].units;
 	}
-	if (c.sem.kind == SEM_HOLDERS)
+	if (c.sem.kind == SEM_HOLDERS) {
 		look_at_holders(world, object, fd, &c);
+		measure_pace(&world->object[object], fd, c.truth);
+	}
 	look_at_lock(world, object, fd, AT_BODY(sem_control, reap.word));
 }
 
