@@ -15,12 +15,13 @@
 #include "json.h"
 
 static const struct option options[] = {
+	{"fix", no_argument, NULL, 'f'},
 	{"json", no_argument, NULL, 'j'},
 	{"help", no_argument, NULL, 'h'},
 	{0},
 };
 
-static const char *const severity_names[] = {"ok", "note", "warn", "BAD"};
+static const char *const severity_names[] = {"ok", "fixed", "note", "warn", "BAD"};
 
 struct finding *doctor_say(struct doctor *doctor, enum severity severity, const char *subject,
                            const char *text, ...)
@@ -76,13 +77,16 @@ static void no_namespace(struct doctor *doctor, int err)
 		              "directory of yours with POSTHASTE_DIR");
 }
 
-static void examine(struct doctor *doctor)
+// First put right, then look what is left.
+static void examine(struct doctor *doctor, bool fix)
 {
 	char directory[PATH_MAX];
 
 	if (ph_namespace(directory, sizeof directory) < 0) {
 		no_namespace(doctor, errno);
 	} else {
+		if (fix)
+			doctor_fix(doctor, directory);
 		doctor_check_namespace(doctor, directory);
 		doctor_check_logout(doctor, directory);
 		doctor_check_leftovers(doctor, directory);
@@ -133,27 +137,29 @@ static int verdict(const struct doctor *doctor)
 static int run(int argc, char **argv)
 {
 	static struct doctor doctor;
-	bool as_json = false;
+	bool as_json = false, fix = false;
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
-		if (opt != 'j')
+	while ((opt = getopt_long(argc, argv, ":fjh", options, NULL)) != -1) {
+		if (opt != 'j' && opt != 'f')
 			return cli_other_option(opt, argv);
-		as_json = true;
+		as_json |= opt == 'j';
+		fix |= opt == 'f';
 	}
 	if (optind != argc)
 		return cli_usage_error("doctor takes no names");
-	examine(&doctor);
+	examine(&doctor, fix);
 	(as_json ? show_json : show_text)(&doctor);
 	return verdict(&doctor);
 }
 
 const struct command cmd_doctor = {
 	.name = "doctor",
-	.arguments = "[--json]",
+	.arguments = "[--fix] [--json]",
 	.summary = "Say what on this machine will hurt, and the remedy.",
 	.help =
+		"  -f, --fix    reclaim what the dead have left, and only that; what was done is told as fixed\n"
 		"      --json   one JSON object a line: severity, subject, text, remedy\n\n"
 		"Severities: ok; note (works, with a difference); warn (will hurt some day); BAD (hurts\n"
 		"now). The status is 1 if anything is BAD.\n",

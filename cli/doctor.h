@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // doctor.h - the findings of posthaste doctor, and the checks that make them. A check looks and says;
-// it changes nothing.
+// it changes nothing: doctor_fix does.
 #ifndef DOCTOR_H
 #define DOCTOR_H
 
@@ -10,9 +10,10 @@
 
 enum severity {
 	SEVERITY_OK,
-	SEVERITY_NOTE, // works, with a difference worth knowing
-	SEVERITY_WARN, // will hurt some day
-	SEVERITY_BAD,  // hurts now
+	SEVERITY_FIXED, // was put right just now
+	SEVERITY_NOTE,  // works, with a difference worth knowing
+	SEVERITY_WARN,  // will hurt some day
+	SEVERITY_BAD,   // hurts now
 };
 
 struct finding {
@@ -38,6 +39,13 @@ __attribute__((format(printf, 2, 3))) void doctor_advise(struct finding *finding
 
 // A number from a file of /proc, or `fallback`.
 long doctor_read_number(const char *file, long fallback);
+
+// Reclaims what the dead have left, and only that, and says what (doctor_fix.c).
+void doctor_fix(struct doctor *doctor, const char *directory);
+
+// A file that stands for an object in the making, and a FIFO for poll that nobody uses.
+bool doctor_is_temporary(const char *file);
+bool doctor_is_unused_fifo(int dir, const char *file);
 
 void doctor_check_namespace(struct doctor *doctor, const char *directory); // doctor_namespace.c
 void doctor_check_leftovers(struct doctor *doctor, const char *directory); // doctor_leftovers.c

@@ -25,13 +25,17 @@
 
 enum { HALF_MADE_SECONDS = 60 };
 
+bool doctor_is_temporary(const char *file)
+{
+	return strncmp(file, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0;
+}
+
 // A temporary name lives for the moments of a creation; an old one belongs to a creator who died.
 static bool is_half_made(int dir, const char *file)
 {
 	struct stat st;
 
-	return strncmp(file, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0 &&
-	       fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return doctor_is_temporary(file) && fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       time(NULL) - st.st_ctime > HALF_MADE_SECONDS;
 }
 
@@ -68,7 +72,7 @@ static bool has_object(int dir, const char *fifo)
 
 // Everybody who polls a queue holds its FIFO open for both directions; ENXIO says that nobody does. It
 // stays with its queue until that is removed.
-static bool is_unused_fifo(int dir, const char *file)
+bool doctor_is_unused_fifo(int dir, const char *file)
 {
 	struct stat st;
 
@@ -112,7 +116,7 @@ static size_t check_files(struct doctor *doctor, const char *directory, const ch
 	struct finding *finding = doctor_say(doctor, SEVERITY_NOTE, "leftovers", "%zu %s, such as %s",
 	                                     left.count, what, left.first);
 
-	doctor_advise(finding, "rm %s/%s", directory, left.first);
+	doctor_advise(finding, "posthaste doctor --fix; or: rm %s/%s", directory, left.first);
 	return left.count;
 }
 
@@ -226,7 +230,7 @@ void doctor_check_leftovers(struct doctor *doctor, const char *directory)
 {
 	const size_t found =
 		check_files(doctor, directory, "objects half made by a killed process", is_half_made) +
-		check_files(doctor, directory, "FIFOs for poll that nobody uses", is_unused_fifo) +
+		check_files(doctor, directory, "FIFOs for poll that nobody uses", doctor_is_unused_fifo) +
 		check_names(doctor, NAMES_QUEUES, check_queue) +
 		check_names(doctor, NAMES_SEMS, check_sem) + check_names(doctor, NAMES_SHM, check_shm) +
 		check_rings(doctor, directory) + check_signals(doctor);

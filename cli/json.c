@@ -8,8 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-// The length of the UTF-8 sequence at p, or 0 if there is none (overlong, surrogate, cut off).
-static size_t sequence_length(const unsigned char *p, size_t left)
+size_t json_sequence(const unsigned char *p, size_t left)
 {
 	static const struct {
 		unsigned char mask, lead, second_min, second_max;
@@ -41,7 +40,7 @@ static void put_quoted(FILE *out, const unsigned char *p, size_t size)
 {
 	fputc('"', out);
 	while (size > 0) {
-		const size_t n = sequence_length(p, size);
+		const size_t n = json_sequence(p, size);
 
 		if (n == 0)
 			fputs("\\ufffd", out);
@@ -135,7 +134,7 @@ void json_bytes(struct json *json, const char *key, const void *data, size_t siz
 	const unsigned char *bytes = data;
 	size_t at = 0, n;
 
-	while (at < size && (n = sequence_length(bytes + at, size - at)) > 0)
+	while (at < size && (n = json_sequence(bytes + at, size - at)) > 0)
 		at += n;
 	if (at == size) {
 		begin_value(json, key, "");

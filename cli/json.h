@@ -26,4 +26,7 @@ void json_bool(struct json *json, const char *key, bool value);
 // Bytes of any kind: as the string KEY if they are UTF-8, else as KEY_base64.
 void json_bytes(struct json *json, const char *key, const void *data, size_t size);
 
+// The length of the UTF-8 sequence at p, or 0 if there is none (overlong, surrogate, cut off).
+size_t json_sequence(const unsigned char *p, size_t left);
+
 #endif

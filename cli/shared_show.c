@@ -1,42 +1,91 @@
 // SPDX-License-Identifier: MIT
 //
-// shared_show.c - see shared_show.h. To look into an arena is to use it for a moment: the object is mapped, and
-// what killed processes were just being given is reclaimed. Where that cannot be, or would remove an object that
-// only waits to be removed, nothing is said of an arena.
+// shared_show.c - see shared_show.h. What an arena holds is counted in a private copy of the memory, which the kernel
+// makes page by page of what the count touches: nobody is kept waiting for its lock, and nothing changes. Where
+// somebody was just changing it, the copy may contradict itself; then nothing is said of the arena.
 #include "shared_show.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <posthaste/common.h>
+
+#include "base/guard.h"
 #include "json.h"
 #include "shared.h"
+#include "shm/layout.h"
 #include "show.h"
 
 struct content {
-	void *at;
+	uint8_t *at;
+	size_t bytes;
+	uint32_t damaged; // it was cut meanwhile
 	struct ph_arena *arena;
 	struct ph_arena_report report;
 };
 
-static bool open_content(const char *name, const struct ph_shm_info *info, struct content *content)
+static bool copy_memory(const char *name, struct content *content)
+{
+	struct names names = {.prefix = NAMES_SHM};
+	char path[PATH_MAX + NAME_MAX];
+	struct stat file;
+
+	if (ph_namespace(names.directory, sizeof names.directory) < 0)
+		return false;
+	names_path(&names, name, path);
+	const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	void *at = MAP_FAILED;
+
+	if (fd >= 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size >= PH_ARENA_MIN)
+		at = mmap(NULL, (size_t)file.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
+		          fd, 0);
+	if (fd >= 0)
+		close(fd);
+	if (at == MAP_FAILED)
+		return false;
+	content->bytes = (size_t)file.st_size;
+	content->at = at;
+	if (phi_guard_add(at, content->bytes, &content->damaged) == 0)
+		return true;
+	munmap(at, content->bytes);
+	content->at = NULL;
+	return false;
+}
+
+// Whoever has the lock of the original will not let go of the copy's.
+static void free_lock(struct content *content)
+{
+	struct shm_arena_header *const header = (struct shm_arena_header *)content->at;
+
+	if (header->magic == SHM_ARENA_MAGIC)
+		header->lock.word = 0;
+}
+
+static bool open_content(const char *name, struct content *content)
 {
 	*content = (struct content){0};
-	if (info->reclaim && !info->mapped)
+	if (!copy_memory(name, content))
 		return false;
-	content->at = ph_shm_map(name, 0, 0, 0, 0);
-	if (content->at)
-		content->arena = ph_arena_attach(content->at, ph_shm_size(content->at));
-	return content->arena && ph_arena_check(content->arena, &content->report) == 0;
+	free_lock(content);
+	content->arena = ph_arena_attach(content->at, content->bytes);
+	return content->arena && ph_arena_check(content->arena, &content->report) == 0 &&
+	       content->damaged == 0;
 }
 
 static void close_content(struct content *content)
 {
 	if (content->arena)
 		ph_arena_detach(content->arena);
-	if (content->at)
-		ph_shm_unmap(content->at);
+	if (!content->at)
+		return;
+	phi_guard_remove(content->at);
+	munmap(content->at, content->bytes);
 }
 
 // ---- for programs ----
@@ -105,7 +154,7 @@ void shared_json(const char *name, const struct ph_shm_info *info, const struct 
 {
 	struct content content;
 
-	json_object(name, info, open_content(name, info, &content) ? &content : NULL, watched);
+	json_object(name, info, open_content(name, &content) ? &content : NULL, watched);
 	close_content(&content);
 }
 
@@ -133,7 +182,9 @@ static void show_arena(const struct content *content)
 	       show_bytes(used, report->used_bytes), show_count(blocks, report->used_blocks),
 	       show_bytes(unused, report->free_bytes), show_bytes(largest, report->largest_bytes));
 	if (report->reclaimed_blocks > 0)
-		printf("reclaimed       %" PRIu64 " blocks that killed processes were being given\n",
+		printf("lost            %" PRIu64
+		       " blocks that killed processes were being given: they come "
+		       "back\n",
 		       report->reclaimed_blocks);
 	ph_arena_names(content->arena, show_one_name, &first);
 	if (first)
@@ -156,7 +207,7 @@ void shared_show(const char *name, const struct ph_shm_info *info, const struct 
 	printf("open            %s\n", info->mapped ? "yes" : "in no process of this library");
 	printf("kept            %s\n",
 	       info->reclaim ? "until its last user is gone" : "until it is removed");
-	if (open_content(name, info, &content))
+	if (open_content(name, &content))
 		show_arena(&content);
 	close_content(&content);
 	watched_show(watched);
