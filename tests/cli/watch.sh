@@ -207,9 +207,11 @@ own_objects_need_no_root() {
 		done
 		wait
 	END
-	sh "$work/cross" "$work" &
+	timeout -s KILL 60 sh "$work/cross" "$work" & # which ends all of them, should this test fail
 	eventually stuck
 	has "$(cat "$work/said")" "holds 1"
+	kill -KILL $(sed -n 's/^  pid \([0-9]*\) .*/\1/p' "$work/said")
+	wait
 }
 
 stuck() {
