@@ -9,7 +9,7 @@ party=$(dirname "$POSTHASTE")/tests/cli/party
 # Lets the scene begin, and waits until its members have come to their sleep.
 begin() {
 	"$party" "$1" >"$work/party" &
-	eventually grep -q ready "$work/party"
+	eventually grep -qs ready "$work/party"
 }
 
 pid_of() {
