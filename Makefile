@@ -22,6 +22,7 @@ LOOPS := libuv1-dev libevent-dev
 PACKAGERS := debhelper dpkg-dev lintian
 # Programs of others, for the tests of posthaste run.
 OTHERS := stress-ng python3 postgresql-15 libffi-platypus-perl
+VIEWS := tmux python3
 PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
@@ -37,7 +38,7 @@ all: ## the library, shared, static and to preload, and the command
 # Everything: the tests and the peers of the benchmark too.
 programs:
 	@tools/need $(BASICS) $(PROVERS)
-	@tools/need --optional $(LOOPS) $(MOUNT)
+	@tools/need --optional $(LOOPS) $(MOUNT) $(VIEWS)
 	@$(CONFIGURE)
 	@$(COMPILE)
 

@@ -17,7 +17,7 @@ offered() {
 
 commands_are_offered_first_and_for_help() {
 	same "recv rm run" "$(offered r)"
-	same "demo doctor" "$(offered help d)"
+	same "deadlock demo doctor" "$(offered help d)"
 	same "mk mkfifo" "$(offered mk)"
 }
 
@@ -31,7 +31,7 @@ every_command_is_known() {
 every_long_option_is_offered_that_help_names() {
 	has "$(ph help mk)" " --depth"
 	for command in mk rm ls info send recv peek lock mkfifo cat write tee pipe kill ps wait-signal \
-		demo bench doctor mount; do
+		demo bench doctor mount top stats who deadlock; do
 		for option in $(ph help "$command" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
 			has " $(offered "$command" --) " " $option "
 		done
@@ -62,6 +62,8 @@ semaphores_and_shared_memory_are_offered_by_name() {
 	same printenv "$(offered lock -n 2 lamp -- printen)"
 	same lake "$(offered shm cat la)"
 	same "lake lamp lane" "$(offered info la)"
+	same "lake lamp lane" "$(offered who la)"
+	same "mq sem shm" "$(offered who --kind "")"
 	same "lake lamp lane" "$(offered rm la)"
 	same "mq port sem shm signals" "$(offered rm --kind "")"
 	same "" "$(offered sem mk "")"

@@ -72,7 +72,80 @@ first_processor() {
 	taskset -cp $$ | sed 's/.*: *//; s/[-,].*//'
 }
 
+# What is in somebody's hands is no leftover, however old it looks.
+fix_removes_what_the_dead_left_and_only_that() {
+	: >"$POSTHASTE_DIR/.tmp-dead"
+	: >"$POSTHASTE_DIR/.tmp-living"
+	mkfifo "$POSTHASTE_DIR/.poll.0123" "$POSTHASTE_DIR/.poll.4567"
+	exec 3<>"$POSTHASTE_DIR/.tmp-living" 4<>"$POSTHASTE_DIR/.poll.4567"
+	ph mk jobs
+	ph send jobs x
+	echo nonsense >"$POSTHASTE_DIR/mq.broken"
+	findings=$(doctor --fix)
+	has "$findings" "removed .tmp-dead"
+	has "$findings" "removed .poll.0123"
+	same 2 "$(echo "$findings" | grep -c '^fixed ')"
+	for file in .tmp-living .poll.4567 mq.jobs mq.broken; do
+		[ -e "$POSTHASTE_DIR/$file" ] || complain "$file is gone"
+	done
+	[ ! -e "$POSTHASTE_DIR/.tmp-dead" ] && [ ! -e "$POSTHASTE_DIR/.poll.0123" ]
+	exec 3<&- 4<&-
+	same x "$(ph recv jobs)"
+}
+
+fix_gives_units_of_the_dead_back() {
+	ph sem mk a --holders --value 3
+	"$POSTHASTE" lock a -n 2 -- sleep 300 &
+	holder=$!
+	eventually holds a "$holder"
+	has "$(doctor --fix)" "the dead have left nothing"
+	kill -KILL "$holder"
+	wait "$holder" 2>/dev/null || true
+	eventually is_dead a
+	has "$(doctor --fix --json)" '{"severity":"fixed","subject":"leftovers","text":"/a: 2 units came back'
+	same 3 "$(ph sem value a)"
+	has "$(doctor --fix)" "the dead have left nothing"
+}
+
+holds() {
+	ph who "$1" | grep -q "^holds .*pid $2 "
+}
+
+is_dead() {
+	ph who "$1" | grep -q "^holds .* dead"
+}
+
+fix_puts_borrowed_messages_of_the_dead_back() {
+	"$(dirname "$POSTHASTE")/tests/cli/party" knot_borrowed >"$work/party" &
+	eventually grep -qs ready "$work/party"
+	has "$(doctor --fix)" "the dead have left nothing"
+	kill -KILL "$(sed -n 's/^borrower //p' "$work/party")"
+	eventually gives_back
+	same 1 "$(ph info q --json | sed 's/.*"curmsgs":\([0-9]*\).*/\1/')"
+}
+
+gives_back() {
+	doctor --fix | grep -q "^fixed .* /q: 1 messages that dead processes had borrowed went back"
+}
+
+fix_removes_memory_and_rings_without_users() {
+	"$POSTHASTE" shm mk gone 4k --reclaim &
+	maker=$!
+	ph shm mk kept 4k
+	eventually test -e "$POSTHASTE_DIR/shm.gone"
+	doctor --fix >/dev/null
+	[ -e "$POSTHASTE_DIR/shm.gone" ] || complain "it is in use"
+	kill -KILL "$maker"
+	wait "$maker" 2>/dev/null || true
+	has "$(doctor --fix)" "removed 1 pieces of shared memory"
+	[ ! -e "$POSTHASTE_DIR/shm.gone" ] && [ -e "$POSTHASTE_DIR/shm.kept" ]
+}
+
 run_tests \
+	fix_removes_what_the_dead_left_and_only_that \
+	fix_gives_units_of_the_dead_back \
+	fix_puts_borrowed_messages_of_the_dead_back \
+	fix_removes_memory_and_rings_without_users \
 	a_finding_of_every_subject_is_there \
 	json_is_an_object_a_line \
 	leftovers_are_found_with_their_remedy \
