@@ -177,7 +177,7 @@ static int show(const struct view *view)
 
 	if (view->format == FORMAT_NAMES)
 		return show_names(view);
-	if (!world_look(&world, 0))
+	if (!world_look(&world, NULL))
 		return STATUS_REFUSED;
 	show_world(view, &world);
 	world_free(&world);

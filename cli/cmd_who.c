@@ -165,7 +165,7 @@ static int who(const char *argument, enum object_kind only, bool as_json)
 
 	if (kind == OBJECT_WRONG)
 		return object.status;
-	if (!world_look(&world, 0))
+	if (!world_look(&world, &(struct world_wish){.fifo = kind == OBJECT_FIFO ? argument : NULL}))
 		return STATUS_REFUSED;
 	int shown = 0;
 
@@ -179,7 +179,7 @@ static int who(const char *argument, enum object_kind only, bool as_json)
 	world_free(&world);
 	if (shown > 0)
 		return STATUS_DONE;
-	return kind == OBJECT_FIFO || kind == OBJECT_PIPE
+	return kind == OBJECT_PIPE
 	           ? cli_fail(STATUS_REFUSED, argument,
 	                      "no process has a ring of it, and nobody waits at it in the kernel")
 	           : object_fail_none(object.name);

@@ -55,7 +55,7 @@ static bool has_unlinked_queue(void)
 	struct world world;
 	bool found = false;
 
-	if (!world_look(&world, 0))
+	if (!world_look(&world, NULL))
 		return true;
 	for (size_t i = 0; i < world.objects; i++)
 		found |= world.object[i].unlinked && world.object[i].kind == WORLD_QUEUE;

@@ -392,7 +392,7 @@ bool knots_look(struct world *world, struct knots *knots)
 {
 	struct world first;
 
-	if (!world_look(world, 0))
+	if (!world_look(world, NULL))
 		return false;
 	knots_find(world, knots);
 	if (knots->count == 0)
@@ -400,7 +400,7 @@ bool knots_look(struct world *world, struct knots *knots)
 	first = *world;
 	knots_free(knots);
 	nanosleep(&(struct timespec){.tv_nsec = SECOND_LOOK_MS * 1000000L}, NULL);
-	const bool done = world_look(world, 0);
+	const bool done = world_look(world, NULL);
 
 	if (done) {
 		knots_find(world, knots);

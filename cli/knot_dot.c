@@ -96,6 +96,7 @@ static const char *want_label(const struct world_wait *wait)
 		"waits",
 		"waits for a child",
 		"waits for a thread of its own",
+		"waits for a partner",
 		"waits",
 	};
 

@@ -19,7 +19,7 @@
 
 #include "memory.h"
 
-enum { PATH_BYTES = 64, LINE_BYTES = PATH_MAX + 128, STAT_BYTES = 1024 };
+enum { PATH_BYTES = 64, LINE_BYTES = PATH_MAX + 128, STAT_BYTES = 1024, PAGE_BYTES = 4096 };
 
 pid_t *proc_numbers(const char *directory, size_t *count)
 {
@@ -291,4 +291,33 @@ bool proc_read(pid_t pid, uint64_t address, void *to, size_t size)
 	struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = size};
 
 	return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+// Not beyond the end of a page: what follows may not be there.
+bool proc_text(pid_t pid, uint64_t address, char *to, size_t size)
+{
+	size_t have = 0;
+
+	while (have < size) {
+		const size_t page = PAGE_BYTES - (size_t)((address + have) % PAGE_BYTES);
+		const size_t part = page < size - have ? page : size - have;
+
+		if (!proc_read(pid, address + have, to + have, part))
+			return false;
+		if (memchr(to + have, '\0', part))
+			return true;
+		have += part;
+	}
+	return false;
+}
+
+bool proc_link(pid_t pid, int fd, char *text, size_t size)
+{
+	char path[PATH_BYTES];
+
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+	const ssize_t n = readlink(path, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
 }

@@ -70,6 +70,12 @@ const char *proc_place(pid_t pid, pid_t tid, char place[PROC_PLACE_MAX]);
 // For how long it has been off the CPU, by the scheduler's own record; -1 = cannot tell.
 int64_t proc_asleep_ms(pid_t pid, pid_t tid);
 
+// What a descriptor of it leads to, as the kernel writes it: a path, "pipe:[7]". False: not told.
+bool proc_link(pid_t pid, int fd, char *text, size_t size);
+
+// A text that ends with a zero, in the memory of another process; false as proc_read.
+bool proc_text(pid_t pid, uint64_t address, char *to, size_t size);
+
 // Copies memory of another process. False: it may not be, or is not there.
 bool proc_read(pid_t pid, uint64_t address, void *to, size_t size);
 

@@ -210,7 +210,7 @@ int process_info(pid_t pid, bool as_json)
 {
 	struct world world;
 
-	if (!world_look(&world, pid))
+	if (!world_look(&world, &(struct world_wish){.pid = pid}))
 		return STATUS_REFUSED;
 	const size_t process = world_find_process(&world, pid);
 

@@ -84,7 +84,7 @@ static void keep_steady(struct sample *sample, int64_t at_ns)
 bool sample_take(struct sample *sample, const struct sample *before)
 {
 	*sample = (struct sample){0};
-	if (!world_look(&sample->world, 0))
+	if (!world_look(&sample->world, NULL))
 		return false;
 	const struct world *const world = &sample->world;
 	const struct world *const then = before ? &before->world : NULL;

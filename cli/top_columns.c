@@ -281,9 +281,9 @@ static double wait_key(const struct sample *sample, size_t row)
 // In few letters: what, and of which object.
 static const char *waits(char out[WORDS_MAX], const struct sample *sample, size_t row)
 {
-	static const char *const wants[] = {"content of", "room in", "units of", "lock of",
-	                                    "place in",   "news of", "word of",  "its child",
-	                                    "own thread", "at"};
+	static const char *const wants[] = {"content of", "room in",    "units of", "lock of",
+	                                    "place in",   "news of",    "word of",  "its child",
+	                                    "own thread", "partner at", "at"};
 	const struct world_wait *const wait = sample_wait(sample, row);
 
 	if (!wait)

@@ -45,8 +45,8 @@ static void json_holders(struct json *json, const struct world *world, size_t ob
 
 static const char *want_name(enum world_want want)
 {
-	static const char *const names[] = {"content", "room",    "units", "lock",   "place",
-	                                    "news",    "a futex", "child", "thread", "other"};
+	static const char *const names[] = {"content", "room",  "units",  "lock",    "place", "news",
+	                                    "a futex", "child", "thread", "partner", "other"};
 
 	return names[want];
 }

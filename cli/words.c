@@ -64,6 +64,9 @@ static void of_object(char out[WORDS_MAX], const struct world_object *object,
 		snprintf(out, WORDS_MAX, "waits for %s at byte %" PRIu64 " of %.256s",
 		         wait->is_sem ? "a unit of the semaphore" : "a futex", wait->offset, what);
 		break;
+	case WANT_PARTNER:
+		snprintf(out, WORDS_MAX, "waits until somebody opens the other end of %.256s", what);
+		break;
 	default: snprintf(out, WORDS_MAX, "waits at %.256s", what); break;
 	}
 }

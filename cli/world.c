@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <posthaste/common.h>
@@ -45,13 +46,27 @@ bool world_list(struct world *world)
 	return false;
 }
 
-bool world_look(struct world *world, pid_t also)
+// A FIFO need have no ring to have users, and who has it open need have nothing else.
+static void look_at_fifo(struct world *world, const char *path)
+{
+	struct stat file;
+
+	if (stat(path, &file) != 0 || !S_ISFIFO(file.st_mode))
+		return;
+	if (world_find_pipe(world, file.st_dev, file.st_ino) == WORLD_NONE)
+		world_take_ends(world, world_add_pipe(world, path, file.st_dev, file.st_ino));
+	world_take_openers(world);
+}
+
+bool world_look(struct world *world, const struct world_wish *wish)
 {
 	if (!world_list(world))
 		return false;
 	world_take_uses(world);
-	if (also != 0)
-		world_add_process(world, also);
+	if (wish && wish->pid != 0)
+		world_add_process(world, wish->pid);
+	if (wish && wish->fifo)
+		look_at_fifo(world, wish->fifo);
 	world->at_ns = now_ns();
 	world_take_waits(world);
 	return true;

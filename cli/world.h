@@ -80,13 +80,14 @@ enum world_want {
 	WANT_CONTENT, // a message, bytes
 	WANT_ROOM,
 	WANT_UNITS,
-	WANT_LOCK,  // of the object: held for an instant as a rule
-	WANT_PLACE, // in a ring, that another has reserved or looks at
-	WANT_NEWS,  // the library's own thread, of a notification
-	WANT_WORD,  // in shared memory, of whatever meaning
-	WANT_CHILD, // the end of a child
-	WANT_SELF,  // another thread of its own process
-	WANT_OTHER, // another thing with an object, that cannot be told
+	WANT_LOCK,    // of the object: held for an instant as a rule
+	WANT_PLACE,   // in a ring, that another has reserved or looks at
+	WANT_NEWS,    // the library's own thread, of a notification
+	WANT_WORD,    // in shared memory, of whatever meaning
+	WANT_CHILD,   // the end of a child
+	WANT_SELF,    // another thread of its own process
+	WANT_PARTNER, // at the other end of a FIFO, to open it
+	WANT_OTHER,   // another thing with an object, that cannot be told
 };
 
 struct world_wait {
@@ -162,9 +163,14 @@ struct world {
 	size_t hidden; // processes that may not be looked into
 };
 
-// One look; `also` is a process that is looked at even if it has nothing open, 0 = none. Complains and returns false if
-// there is no namespace.
-bool world_look(struct world *world, pid_t also);
+// What is to be looked at even if no object of the namespace leads there.
+struct world_wish {
+	pid_t pid;        // 0 = none
+	const char *fifo; // its path; NULL = none
+};
+
+// One look; `wish` may be NULL. Complains and returns false if there is no namespace.
+bool world_look(struct world *world, const struct world_wish *wish);
 bool world_list(struct world *world); // the objects alone
 void world_free(struct world *world);
 

@@ -4,10 +4,12 @@
 // there all the same, with what its file tells.
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "queue.h"
@@ -139,13 +141,25 @@ static int (*const take[WORLD_KINDS])(struct world_object *) = {
 
 // ---- all of them ----
 
+// Linux's struct statx as far as it is needed; musl's headers lack it.
+struct statx_answer {
+	uint32_t mask;
+	uint8_t before[76];
+	int64_t born_s;
+	uint8_t behind[168];
+};
+#define STATX_BORN 0x800U
+
+_Static_assert(offsetof(struct statx_answer, born_s) == 80, "statx btime");
+_Static_assert(sizeof(struct statx_answer) == 256, "statx size");
+
 // The file system's own word on when a file was made, where it has one.
 static int64_t birth_of(int fd)
 {
-	struct statx x;
+	struct statx_answer x;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &x) == 0 && (x.stx_mask & STATX_BTIME)
-	           ? x.stx_btime.tv_sec
+	return syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_BORN, &x) == 0 && (x.mask & STATX_BORN)
+	           ? x.born_s
 	           : 0;
 }
 
@@ -263,12 +277,13 @@ size_t world_add_unlinked(struct world *world, const char *path, dev_t device, i
 	return WORLD_NONE;
 }
 
-size_t world_add_pipe(struct world *world, dev_t device, ino_t inode)
+size_t world_add_pipe(struct world *world, const char *path, dev_t device, ino_t inode)
 {
 	char name[64];
 
 	snprintf(name, sizeof name, "pipe:[%ju]", (uintmax_t)inode);
-	struct world_object *const o = add(world, WORLD_PIPE, name, NULL);
+	struct world_object *const o =
+		add(world, path ? WORLD_FIFO : WORLD_PIPE, path ? path : name, NULL);
 
 	o->pipe_device = device;
 	o->pipe_inode = inode;

@@ -21,8 +21,8 @@ bool world_take_objects(struct world *world);
 // An object that was unlinked, by the path at which a process has it mapped; WORLD_NONE: that is no object.
 size_t world_add_unlinked(struct world *world, const char *path, dev_t device, ino_t inode);
 
-// A pipe that the kernel alone has.
-size_t world_add_pipe(struct world *world, dev_t device, ino_t inode);
+// A pipe that the kernel alone has, or with `path` a FIFO.
+size_t world_add_pipe(struct world *world, const char *path, dev_t device, ino_t inode);
 
 // ---- world_inside.c ----
 
@@ -42,10 +42,16 @@ void world_take_uses(struct world *world);
 // Those who have an end of a pipe that was added.
 void world_take_ends(struct world *world, size_t object);
 
+// Those who are about to open some FIFO and wait for who opens its other end.
+void world_take_openers(struct world *world);
+
 // The object's file as a process has it, for reading, or -errno: where it has no name any more.
 int world_open_file(const struct world *world, size_t object);
 
 // ---- world_waits.c ----
+
+// Whether the thread waits in the kernel for the other end of a FIFO to be opened.
+bool world_is_opening(pid_t pid, pid_t tid);
 
 // Who sleeps on what.
 void world_take_waits(struct world *world);

@@ -228,6 +228,17 @@ void world_add_process(struct world *world, pid_t pid)
 	add_process(&visit);
 }
 
+void world_take_openers(struct world *world)
+{
+	size_t count;
+	pid_t *const pids = proc_numbers("/proc", &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (world_is_opening(pids[i], pids[i]))
+			world_add_process(world, pids[i]);
+	free(pids);
+}
+
 int world_open_file(const struct world *world, size_t object)
 {
 	const struct world_object *const o = &world->object[object];

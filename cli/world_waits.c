@@ -4,9 +4,12 @@
 // arguments: a futex in a mapping of an object, or a read or write of a pipe. Where it may not be asked, what the
 // objects' tables say has to do.
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +21,9 @@
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
+#endif
+#ifndef SYS_open // newer machines have openat alone
+#define SYS_open (-1)
 #endif
 
 // A sleeper of the library looks around at least so often, where it looks around at all. A deadline that is
@@ -172,23 +178,60 @@ static void take_futexes(const struct thread *thread, const struct proc_call *ca
 
 // ---- pipes ----
 
-static void take_transfer(const struct thread *thread, int fd, enum world_want want)
+static void add_pipe_wait(const struct thread *thread, const char *path, const struct stat *file,
+                          enum world_want want)
 {
 	struct world *const world = thread->world;
-	char path[64];
+	size_t object = world_find_pipe(world, file->st_dev, file->st_ino);
+
+	if (object == WORLD_NONE) {
+		object = world_add_pipe(world, path, file->st_dev, file->st_ino);
+		world_take_ends(world, object);
+	}
+	add_wait(thread,
+	         (struct world_wait){.object = object, .want = want, .ends_ms = -1, .proven = true});
+}
+
+// A FIFO's descriptor leads to a path, a pipe's to "pipe:[INODE]".
+static void take_transfer(const struct thread *thread, int fd, enum world_want want)
+{
+	char path[64], name[PATH_MAX];
 	struct stat file;
 
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)thread->pid, fd);
 	if (stat(path, &file) != 0 || !S_ISFIFO(file.st_mode))
 		return;
-	size_t object = world_find_pipe(world, file.st_dev, file.st_ino);
+	const bool named = proc_link(thread->pid, fd, name, sizeof name) && *name == '/';
 
-	if (object == WORLD_NONE) {
-		object = world_add_pipe(world, file.st_dev, file.st_ino);
-		world_take_ends(world, object);
-	}
-	add_wait(thread,
-	         (struct world_wait){.object = object, .want = want, .ends_ms = -1, .proven = true});
+	add_pipe_wait(thread, named ? name : NULL, &file, want);
+}
+
+bool world_is_opening(pid_t pid, pid_t tid)
+{
+	char place[PROC_PLACE_MAX];
+
+	proc_place(pid, tid, place);
+	return strcmp(place, "wait_for_partner") == 0 || strcmp(place, "fifo_open") == 0;
+}
+
+// The path as it stands in the thread's memory, seen from its own directories.
+static void take_open(const struct thread *thread, int dir, uint64_t address)
+{
+	char name[PATH_MAX], path[PATH_MAX + 64];
+	const int pid = (int)thread->pid;
+	struct stat file;
+
+	if (!world_is_opening(thread->pid, thread->tid) ||
+	    !proc_text(thread->pid, address, name, sizeof name))
+		return;
+	if (*name == '/')
+		snprintf(path, sizeof path, "/proc/%d/root%s", pid, name);
+	else if (dir == AT_FDCWD)
+		snprintf(path, sizeof path, "/proc/%d/cwd/%s", pid, name);
+	else
+		snprintf(path, sizeof path, "/proc/%d/fd/%d/%s", pid, dir, name);
+	if (stat(path, &file) == 0 && S_ISFIFO(file.st_mode))
+		add_pipe_wait(thread, name, &file, WANT_PARTNER);
 }
 
 // ---- children ----
@@ -257,6 +300,8 @@ static void take_thread(const struct thread *thread)
 	case SYS_readv: take_transfer(thread, (int)call.argument[0], WANT_CONTENT); break;
 	case SYS_write:
 	case SYS_writev: take_transfer(thread, (int)call.argument[0], WANT_ROOM); break;
+	case SYS_open: take_open(thread, AT_FDCWD, call.argument[0]); break;
+	case SYS_openat: take_open(thread, (int)call.argument[0], call.argument[1]); break;
 	case SYS_wait4: take_wait4(thread, &call); break;
 	case SYS_waitid: take_waitid(thread, &call); break;
 	default: break;

@@ -121,6 +121,24 @@ who_reads_and_who_writes_a_fifo_is_told() {
 	wait
 }
 
+# The commonest of hangs: nobody comes to the other end.
+who_waits_for_a_fifos_other_end_is_told() {
+	ph mkfifo "$work/f"
+	has "$(ph who "$work/f")" "in no process that can be seen"
+	"$POSTHASTE" cat "$work/f" &
+	reader=$!
+	eventually who_says "$work/f" "pid $reader .*waits until somebody opens the other end of the FIFO $work/f"
+	has "$(ph info "$reader")" "waits until somebody opens the other end of the FIFO $work/f"
+	kill "$reader"
+	cat "$work/f" >"$work/got" &
+	reader=$!
+	exec 3>"$work/f"
+	eventually who_says "$work/f" "pid $reader (.*), reads$"
+	has "$(ph who "$work/f")" "), writes"
+	exec 3>&-
+	wait "$reader"
+}
+
 # Somebody removed the name and made it anew: those who have the old one wait for ever, and this is why.
 what_lost_its_name_is_seen_as_long_as_it_is_open() {
 	ph mk jobs
@@ -266,6 +284,7 @@ run_tests \
 	ls_and_info_of_a_queue_name_its_sleepers \
 	fifos_alone_are_listed_by_f \
 	who_reads_and_who_writes_a_fifo_is_told \
+	who_waits_for_a_fifos_other_end_is_told \
 	what_lost_its_name_is_seen_as_long_as_it_is_open \
 	no_damage_ends_a_look \
 	a_stopped_observer_stops_nobody \
