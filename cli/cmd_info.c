@@ -181,7 +181,9 @@ static int show(const char *argument, enum object_kind only, bool as_json)
 		return object_fail_none(object.name);
 	if (kind == OBJECT_WRONG)
 		return object.status;
-	if (!world_look(&world, NULL))
+	const struct world_wish wish = {.fifo = kind == OBJECT_FIFO ? argument : NULL};
+
+	if (!world_look(&world, &wish))
 		return STATUS_REFUSED;
 	const struct watched watched = {&world, watched_find(&world, kind, &object, argument)};
 	const int status = show_object(argument, kind, &object, as_json,

@@ -69,8 +69,9 @@ static void put_holders(const struct world *world, size_t object)
 			printf("%-10s pid %d", label, (int)h->pid);
 		else
 			put_line(label, "somebody");
-		printf(", %s%s\n", words_hold(text, world, h),
-		       h->dead ? ": dead, it comes back as soon as it is needed" : "");
+		fputs(", ", stdout);
+		words_put(stdout, words_hold(text, world, h));
+		printf("%s\n", h->dead ? ": dead, it comes back as soon as it is needed" : "");
 		label = "";
 	}
 }

@@ -3,6 +3,9 @@
 // knot_peers.c - who could end a wait: the holders of a semaphore's units, the owner of a lock, those at the other
 // end of a pipe, the others that have the queue open. Where anybody might come and do it, that is said.
 #include "knot.h"
+
+#include <stdlib.h>
+
 #include "world_parts.h"
 
 struct peers {
@@ -12,21 +15,29 @@ struct peers {
 	bool outside;
 };
 
+// There is one use of an object for each process.
+static void add_user(struct peers *peers, size_t process)
+{
+	*WORLD_MORE(peers->list, peers->count) = process;
+}
+
 static void add(struct peers *peers, size_t process)
 {
 	for (size_t i = 0; i < peers->count; i++)
 		if (peers->list[i] == process)
 			return;
-	*WORLD_MORE(peers->list, peers->count) = process;
+	add_user(peers, process);
 }
 
-static bool waits_for_same(const struct world *world, size_t process, const struct world_wait *wait)
+// Which processes wait for the same as this wait does. The caller frees.
+static bool *who_waits_too(const struct world *world, const struct world_wait *wait)
 {
+	bool *const same = memory_zeroed(world->processes + 1, sizeof *same);
+
 	for (size_t i = 0; i < world->waits; i++)
-		if (world->wait[i].process == process && world->wait[i].object == wait->object &&
-		    world->wait[i].want == wait->want)
-			return true;
-	return false;
+		if (world->wait[i].object == wait->object && world->wait[i].want == wait->want)
+			same[world->wait[i].process] = true;
+	return same;
 }
 
 static size_t borrowed(const struct world *world, size_t object)
@@ -47,17 +58,18 @@ static void add_of_queue(struct peers *peers)
 	const struct world *const world = peers->world;
 	const struct world_wait *const wait = peers->wait;
 	const struct world_object *const o = &world->object[wait->object];
+	bool *const same = who_waits_too(world, wait);
 	bool sender_is_there = false;
 
 	for (size_t i = 0; i < world->uses; i++) {
 		const size_t process = world->use[i].process;
 
-		if (world->use[i].object != wait->object || process == wait->process ||
-		    waits_for_same(world, process, wait))
+		if (world->use[i].object != wait->object || process == wait->process || same[process])
 			continue;
 		sender_is_there |= world->process[process].pid == o->last_in;
-		add(peers, process);
+		add_user(peers, process);
 	}
+	free(same);
 	if (wait->want == WANT_ROOM)
 		peers->outside = peers->count == 0 || o->fill + borrowed(world, wait->object) < o->capacity;
 	else if (wait->want == WANT_CONTENT)
@@ -72,6 +84,7 @@ static void add_of_pipe(struct peers *peers)
 	const struct world *const world = peers->world;
 	const struct world_wait *const wait = peers->wait;
 	const bool named = world->object[wait->object].kind == WORLD_FIFO;
+	bool *const same = who_waits_too(world, wait);
 
 	for (size_t i = 0; i < world->uses; i++) {
 		const struct world_use *const use = &world->use[i];
@@ -79,10 +92,11 @@ static void add_of_pipe(struct peers *peers)
 
 		if (use->object != wait->object || !may)
 			continue;
-		if (named && (use->process == wait->process || waits_for_same(world, use->process, wait)))
+		if (named && (use->process == wait->process || same[use->process]))
 			continue;
-		add(peers, use->process);
+		add_user(peers, use->process);
 	}
+	free(same);
 	peers->outside = peers->count == 0;
 }
 

@@ -113,8 +113,9 @@ void watched_show(const struct watched *watched)
 		if (w->object != object || w->want == WANT_UNITS) // units_show tells of those
 			continue;
 		show_line(label, words_process(text, world, w->process));
-		printf(", thread %d, for %s: %s\n", (int)w->tid, words_since(age, world, w),
-		       words_wait(text, world, w));
+		printf(", thread %d, for %s: ", (int)w->tid, words_since(age, world, w));
+		words_put(stdout, words_wait(text, world, w));
+		putchar('\n');
 		label = "";
 	}
 }

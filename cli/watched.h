@@ -23,7 +23,7 @@ void watched_show(const struct watched *watched);
 bool watched_is_named(const struct world_object *object, enum object_kind kind,
                       const struct object *found, const char *argument);
 
-// The one that has the name now; WORLD_NONE if there is none, or it is a FIFO without a ring.
+// The one that has the name now; WORLD_NONE if there is none.
 size_t watched_find(const struct world *world, enum object_kind kind, const struct object *found,
                     const char *argument);
 
