@@ -391,14 +391,17 @@ static void keep(const struct world *first, const struct world *now, struct knot
 bool knots_look(struct world *world, struct knots *knots)
 {
 	struct world first;
+	struct knots seen;
 
-	if (!world_look(world, NULL))
+	if (!world_look(&first, NULL))
 		return false;
-	knots_find(world, knots);
-	if (knots->count == 0)
+	knots_find(&first, &seen);
+	if (seen.count == 0) {
+		*world = first;
+		*knots = seen;
 		return true;
-	first = *world;
-	knots_free(knots);
+	}
+	knots_free(&seen);
 	nanosleep(&(struct timespec){.tv_nsec = SECOND_LOOK_MS * 1000000L}, NULL);
 	const bool done = world_look(world, NULL);
 
