@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,7 +21,6 @@
 #include "mq/queue.h"
 #include "names.h"
 #include "pipe/pipe.h"
-#include "world.h"
 
 // ---- files ----
 
@@ -42,38 +42,34 @@ static void remove_half_made(struct doctor *doctor, int dir, const char *file)
 		           "removed %s, half made by a process that has ended", file);
 }
 
-static void remove_fifo(struct doctor *doctor, int dir, const char *file)
+// Who sweeps takes the lock that everybody who opens it asks for (src/mq/tokens.c): who comes in this moment finds it
+// gone, and makes it anew.
+static bool remove_alone(int dir, const char *file)
 {
-	if (doctor_is_unused_fifo(dir, file) && unlinkat(dir, file, 0) == 0)
-		doctor_say(doctor, SEVERITY_FIXED, "leftovers",
-		           "removed %s, a FIFO for poll whose queue is gone", file);
+	const int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const bool removed =
+		fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(dir, file, 0) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return removed;
 }
 
-// A queue that was unlinked may be in use, and want its FIFO again: then those stay.
-static bool has_unlinked_queue(void)
+static void remove_fifo(struct doctor *doctor, int dir, const char *file)
 {
-	struct world world;
-	bool found = false;
-
-	if (!world_look(&world, NULL))
-		return true;
-	for (size_t i = 0; i < world.objects; i++)
-		found |= world.object[i].unlinked && world.object[i].kind == WORLD_QUEUE;
-	found |= world.hidden > 0 && geteuid() != 0;
-	world_free(&world);
-	return found;
+	if (doctor_is_unused_fifo(dir, file) && remove_alone(dir, file))
+		doctor_say(doctor, SEVERITY_FIXED, "leftovers",
+		           "removed %s, a FIFO for poll whose queue is gone", file);
 }
 
 static void fix_files(struct doctor *doctor, const char *directory)
 {
 	const struct dirent *entry;
-	const bool keep_fifos = has_unlinked_queue();
 	DIR *dir = opendir(directory);
 
 	while (dir && (entry = readdir(dir))) {
 		remove_half_made(doctor, dirfd(dir), entry->d_name);
-		if (!keep_fifos)
-			remove_fifo(doctor, dirfd(dir), entry->d_name);
+		remove_fifo(doctor, dirfd(dir), entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
