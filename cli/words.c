@@ -109,6 +109,7 @@ const char *words_why(char out[WORDS_MAX], const struct world *world, const stru
 	const struct world_object *const o =
 		wait->object == WORLD_NONE ? NULL : &world->object[wait->object];
 	const bool pipe = o && is_pipe(o);
+	const pid_t last_in = o ? o->last_in : 0, last_out = o ? o->last_out : 0;
 
 	out[0] = '\0';
 	switch (wait->want) {
@@ -117,10 +118,10 @@ const char *words_why(char out[WORDS_MAX], const struct world *world, const stru
 		         units_held(world, wait->object, process));
 		break;
 	case WANT_ROOM:
-		of_end(out, pid, pipe ? "reads it" : of_queue(o->last_out, pid, "receives from it"));
+		of_end(out, pid, pipe ? "reads it" : of_queue(last_out, pid, "receives from it"));
 		break;
 	case WANT_CONTENT:
-		of_end(out, pid, pipe ? "writes to it" : of_queue(o->last_in, pid, "sends to it"));
+		of_end(out, pid, pipe ? "writes to it" : of_queue(last_in, pid, "sends to it"));
 		break;
 	case WANT_LOCK:
 	case WANT_PLACE: snprintf(out, WORDS_MAX, "pid %d has it", (int)pid); break;
