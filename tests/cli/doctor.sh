@@ -74,12 +74,12 @@ first_processor() {
 
 # What is in somebody's hands is no leftover, however old it looks.
 fix_removes_what_the_dead_left_and_only_that() {
+	ph mk jobs # before: where every queue is polled, its open sweeps unused FIFOs
+	ph send jobs x
 	: >"$POSTHASTE_DIR/.tmp-dead"
 	: >"$POSTHASTE_DIR/.tmp-living"
 	mkfifo "$POSTHASTE_DIR/.poll.0123" "$POSTHASTE_DIR/.poll.4567"
 	exec 3<>"$POSTHASTE_DIR/.tmp-living" 4<>"$POSTHASTE_DIR/.poll.4567"
-	ph mk jobs
-	ph send jobs x
 	echo nonsense >"$POSTHASTE_DIR/mq.broken"
 	findings=$(doctor --fix)
 	has "$findings" "removed .tmp-dead"
