@@ -119,36 +119,39 @@ static void fix_sem(struct doctor *doctor, const char *name)
 	ph_sem_close(sem);
 }
 
-static int return_borrowed(mqd_t mq)
+static void return_borrowed(mqd_t mq)
 {
 	struct mq_queue *const q = (struct mq_queue *)phi_handle_find(mq, PHI_KIND_MQ);
 	struct mq_op op;
 
 	if (!q)
-		return 0;
+		return;
 	phi_mq_begin(&op, q);
 	op.nonblock = true;
 	op.abstime = NULL;
 	const int count = phi_mq_reap(&op);
 
-	return phi_mq_end(&op, count);
+	phi_mq_end(&op, count);
 }
 
+// To open a queue may have done it already, where every queue is a polled one.
 static void fix_queue(struct doctor *doctor, const char *name)
 {
-	struct ph_mq_info info;
+	struct ph_mq_info before, after;
 
-	if (ph_mq_info(name, &info) != 0 || info.damaged || info.borrowed == 0)
+	if (ph_mq_info(name, &before) != 0 || before.damaged || before.borrowed == 0)
 		return;
 	const mqd_t mq = ph_mq_open(name, O_RDWR);
-	const int count = mq == (mqd_t)-1 ? 0 : return_borrowed(mq);
 
-	if (mq != (mqd_t)-1)
-		ph_mq_close(mq);
-	if (count > 0)
+	if (mq == (mqd_t)-1)
+		return;
+	return_borrowed(mq);
+	ph_mq_close(mq);
+	if (ph_mq_info(name, &after) == 0 && after.borrowed < before.borrowed)
 		doctor_say(doctor, SEVERITY_FIXED, "leftovers",
-		           "%s: %d messages that dead processes had borrowed went back to their places",
-		           name, count);
+		           "%s: %" PRIu64
+		           " messages that dead processes had borrowed went back to their places",
+		           name, before.borrowed - after.borrowed);
 }
 
 // What an arena holds is of use only where one is.
