@@ -17,6 +17,7 @@
 #include "shared.h"
 #include "shared_show.h"
 #include "show.h"
+#include "signals_show.h"
 #include "units.h"
 #include "units_show.h"
 #include "watched.h"
@@ -163,8 +164,19 @@ static int show_object(const char *argument, enum object_kind kind, const struct
 	case OBJECT_QUEUE: return show_queue(object->name, as_json, watched);
 	case OBJECT_SEM: return show_sem(object->name, as_json, watched);
 	case OBJECT_SHM: return show_shm(object->name, as_json, watched);
+	case OBJECT_SIGNALS: return signals_show(object->name, as_json);
+	case OBJECT_PORT: return port_show(object->name, as_json);
 	default: return show_pipe(argument, object->file, kind == OBJECT_FIFO, as_json, watched);
 	}
+}
+
+// A process that has a port: its signals, and what it has to do with the other objects.
+static int show_process(const char *name)
+{
+	const int status = signals_show(name, false);
+	const pid_t pid = process_named(name + 1);
+
+	return status == STATUS_DONE && pid != 0 ? process_info(pid, false) : status;
 }
 
 // A number that nothing has for a name is a process's.
@@ -177,6 +189,8 @@ static int show(const char *argument, enum object_kind only, bool as_json)
 
 	if (pid != 0)
 		return process_info(pid, as_json);
+	if (kind == OBJECT_SIGNALS && only == OBJECT_NONE && !as_json)
+		return show_process(object.name);
 	if (kind == OBJECT_NONE)
 		return object_fail_none(object.name);
 	if (kind == OBJECT_WRONG)
@@ -220,10 +234,12 @@ const struct command cmd_info = {
 	.arguments = "NAME|PID [--kind KIND] [--json]",
 	.summary = "Show everything about one object, or what a process has to do with them.",
 	.help =
-		"  -k, --kind KIND   mq, sem or shm: where objects of several kinds have the name\n"
+		"  -k, --kind KIND   mq, sem, shm, port, or signals: where several kinds have the name\n"
 		"      --json        one JSON object\n\n"
 		"NAME is a name in the namespace, the path of a FIFO, or pipe:[INODE] or\n"
-		"fifo:[INODE] as ls shows it. PID is a process: what it holds, has open and waits for.\n",
+		"fifo:[INODE] as ls shows it. PID is a process: what it holds, has open and waits for,\n"
+		"and its signals if it has a port for them; of those alone tell --kind signals, and --json\n"
+		"where there is a port.\n",
 	.run = run,
 };
 

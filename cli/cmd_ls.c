@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // cmd_ls.c - posthaste ls: lists the objects of the namespace, who uses them, who holds them and who sleeps on them:
-// queues, semaphores, shared memory, and the rings of pipes and FIFOs. What may not be looked into is listed all the
+// queues, semaphores, shared memory, the rings of pipes and FIFOs, and ports for signals. What may not be looked into is listed all the
 // same, with what its file tells; what was unlinked and is open still is listed at the end of its kind.
 #include <errno.h>
 #include <inttypes.h>
@@ -16,21 +16,18 @@
 #include "ring.h"
 #include "shared.h"
 #include "shared_show.h"
+#include "signals_show.h"
 #include "table.h"
 #include "units.h"
 #include "units_show.h"
 #include "watched.h"
 
 static const struct option options[] = {
-	{"queues", no_argument, NULL, 'Q'},
-	{"sems", no_argument, NULL, 'S'},
-	{"shm", no_argument, NULL, 'M'},
-	{"pipes", no_argument, NULL, 'P'},
-	{"fifos", no_argument, NULL, 'F'},
-	{"names", no_argument, NULL, 'n'},
-	{"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},
-	{0},
+	{"queues", no_argument, NULL, 'Q'}, {"sems", no_argument, NULL, 'S'},
+	{"shm", no_argument, NULL, 'M'},    {"pipes", no_argument, NULL, 'P'},
+	{"fifos", no_argument, NULL, 'F'},  {"signals", no_argument, NULL, 'G'},
+	{"names", no_argument, NULL, 'n'},  {"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},   {0},
 };
 
 enum format { FORMAT_TABLE, FORMAT_NAMES, FORMAT_JSON };
@@ -110,7 +107,23 @@ static int json_ring(const struct world_object *o, const struct watched *watched
 
 static int json_signals(const struct world_object *o, const struct watched *watched)
 {
-	json_file(o, o->state, watched);
+	struct stat file;
+
+	(void)watched;
+	if (!name_stat(NAMES_SIGNALS, o->name, &file))
+		return ENOENT;
+	signals_line_json(o->name, &file);
+	return 0;
+}
+
+static int json_port(const struct world_object *o, const struct watched *watched)
+{
+	struct stat file;
+
+	(void)watched;
+	if (!name_stat(NAMES_PORTS, o->name, &file))
+		return ENOENT;
+	port_line_json(o->name, &file);
 	return 0;
 }
 
@@ -118,7 +131,7 @@ static int json_signals(const struct world_object *o, const struct watched *watc
 static void json_object(const struct world *world, size_t object)
 {
 	static int (*const of[WORLD_KINDS])(const struct world_object *, const struct watched *) = {
-		json_queue, json_sem, json_shm, json_ring, json_ring, json_signals,
+		json_queue, json_sem, json_shm, json_ring, json_ring, json_signals, json_port,
 	};
 	const struct world_object *const o = &world->object[object];
 	const struct watched watched = {world, object};
@@ -193,6 +206,7 @@ static bool take_option(int opt, struct view *view)
 	case 'S': view->wanted[WORLD_SEM] = true; break;
 	case 'M': view->wanted[WORLD_SHM] = true; break;
 	case 'F': view->wanted[WORLD_FIFO] = true; break;
+	case 'G': view->wanted[WORLD_SIGNALS] = view->wanted[WORLD_PORT] = true; break;
 	default: view->wanted[WORLD_FIFO] = view->wanted[WORLD_PIPE] = true; break;
 	}
 	return true;
@@ -205,7 +219,7 @@ static int run(int argc, char **argv)
 	int opt;
 
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":QSMPFnjh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":QSMPFGnjh", options, NULL)) != -1) {
 		if (opt == 'h' || opt == '?' || opt == ':')
 			return cli_other_option(opt, argv);
 		chosen |= take_option(opt, &view);
@@ -220,7 +234,7 @@ static int run(int argc, char **argv)
 
 const struct command cmd_ls = {
 	.name = "ls",
-	.arguments = "[--queues] [--sems] [--shm] [--pipes] [--fifos] [--names] [--json]",
+	.arguments = "[--queues] [--sems] [--shm] [--pipes] [--fifos] [--signals] [--names] [--json]",
 	.summary = "List the objects of the namespace, their users, holders and sleepers.",
 	.help =
 		"  -Q, --queues   message queues only; several such options may be given\n"
@@ -228,13 +242,14 @@ const struct command cmd_ls = {
 		"  -M, --shm      shared memory only\n"
 		"  -P, --pipes    pipes and FIFOs only: those that have a ring\n"
 		"  -F, --fifos    FIFOs only\n"
+		"  -G, --signals  ports for signals only, those of processes and named ones\n"
 		"      --names    the names alone, one a line\n"
 		"      --json     one JSON object a line\n\n"
 		"SIZE is that of a message, of a ring, of the memory; FILL the messages of the depth, the\n"
 		"units held of all, the bytes in a ring, or the value of a semaphore without holders. USED is\n"
 		"who used it last, and how long ago, as far as that is noted. USERS counts processes, HELD-BY\n"
 		"names one and how many more. SLEEPERS counts who is blocked: r receivers or readers, s senders\n"
-		"or writers, w who waits for a semaphore; SINCE is for how long the first of them has been.\n"
+		"or writers, w who waits for a semaphore or signals; SINCE is for how long the first of them has been.\n"
 		"STATE of a pipe says where its bytes go now: ring or kernel. What was unlinked and is open\n"
 		"still is listed, too.\n",
 	.run = run,

@@ -9,6 +9,7 @@
 #include "names.h"
 #include "show.h"
 #include "signals_show.h"
+#include "table.h"
 
 static const struct option options[] = {
 	{"json", no_argument, NULL, 'j'},

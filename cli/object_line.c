@@ -23,8 +23,7 @@ const char *object_fill(char out[SHOW_MAX], const struct world_object *object)
 {
 	char fill[SHOW_MAX], capacity[SHOW_MAX];
 
-	if (object->error || object->kind == WORLD_SHM || object->kind == WORLD_SIGNALS ||
-	    (object->unlinked && object->capacity == 0))
+	if (object->error || object->kind == WORLD_SHM || (object->unlinked && object->capacity == 0))
 		snprintf(out, SHOW_MAX, "-");
 	else if (object->kind == WORLD_PIPE || object->kind == WORLD_FIFO)
 		snprintf(out, SHOW_MAX, "%.20s/%.20s", show_bytes(fill, object->fill),
@@ -41,7 +40,9 @@ const char *object_sleepers(char out[SHOW_MAX], const struct world_object *objec
 {
 	if (object->kind == WORLD_SEM)
 		snprintf(out, SHOW_MAX, "w%zu", sum->takers);
-	else if (object->kind == WORLD_SHM || object->kind == WORLD_SIGNALS)
+	else if (object->kind == WORLD_SIGNALS)
+		snprintf(out, SHOW_MAX, "w%zu", object->takers);
+	else if (object->kind == WORLD_SHM || object->kind == WORLD_PORT)
 		snprintf(out, SHOW_MAX, sum->others ? "w%zu" : "-", sum->others);
 	else
 		snprintf(out, SHOW_MAX, "r%zu/s%zu", sum->takers, sum->givers);

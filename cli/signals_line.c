@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// signals_line.c - ports for signals as rows of ls and as JSON. See signals_show.h.
+// signals_line.c - ports for signals as JSON. See signals_show.h.
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -8,8 +8,6 @@
 #include "json.h"
 #include "show.h"
 #include "signals_show.h"
-
-enum { COLUMNS_OF_LS = 13, COLUMNS_OF_FILE = 4 };
 
 static const char *trouble(int err)
 {
@@ -24,60 +22,6 @@ static uint64_t memory_of(const struct stat *file)
 	return (uint64_t)file->st_blocks * 512;
 }
 
-// ---- rows ----
-
-static void add_file(struct table *table, const char *kind, const char *name,
-                     const struct stat *file)
-{
-	char text[SHOW_MAX];
-
-	table_add(table, "%s", kind);
-	table_add(table, "%s", name);
-	table_add(table, "%s", show_user(text, file->st_uid));
-	table_add(table, "%03o", (unsigned)file->st_mode & 0777);
-}
-
-static void add_nothing(struct table *table, int count)
-{
-	for (int i = 0; i < count; i++)
-		table_add(table, "-");
-}
-
-static void add_memory(struct table *table, const struct stat *file)
-{
-	char text[SHOW_MAX];
-
-	table_add(table, "%s", show_bytes(text, memory_of(file)));
-}
-
-static void add_trouble(struct table *table, const struct stat *file, int err)
-{
-	add_nothing(table, 4);
-	add_memory(table, file);
-	add_nothing(table, COLUMNS_OF_LS - COLUMNS_OF_FILE - 6);
-	table_add(table, "%s", trouble(err));
-}
-
-void signals_line(struct table *table, const char *name, const struct stat *file)
-{
-	static struct ph_signal_info info;
-	char text[SHOW_MAX];
-
-	add_file(table, "signals", name, file);
-	if (ph_signal_info(signals_pid(name), &info) != 0) {
-		add_trouble(table, file, errno);
-		return;
-	}
-	table_add(table, "%d", info.depth);
-	table_add(table, "%d", info.queued);
-	add_nothing(table, 2);
-	add_memory(table, file);
-	table_add(table, "w%d", signals_waiting(&info));
-	table_add(table, "%s", show_actor(text, info.last_pid, signals_age_ms(info.last_ns)));
-	add_nothing(table, 1);
-	table_add(table, "ok");
-}
-
 static int living(const struct ph_sigport_info *info)
 {
 	int n = 0;
@@ -85,23 +29,6 @@ static int living(const struct ph_sigport_info *info)
 	for (int i = 0; i < info->members; i++)
 		n += info->member[i].alive;
 	return n;
-}
-
-void port_line(struct table *table, const char *name, const struct stat *file)
-{
-	struct ph_sigport_info info;
-
-	add_file(table, "port", name, file);
-	if (ph_sigport_info(name, &info) != 0) {
-		add_trouble(table, file, errno);
-		return;
-	}
-	table_add(table, "%d", PH_SIGPORT_MEMBERS_MAX);
-	table_add(table, "%d", living(&info));
-	add_nothing(table, 2);
-	add_memory(table, file);
-	add_nothing(table, 3);
-	table_add(table, "%s", living(&info) > 0 ? "ok" : "unused");
 }
 
 // ---- JSON ----

@@ -8,17 +8,13 @@
 #include <sys/stat.h>
 
 #include "signals.h"
-#include "table.h"
 
 // Everything about one; they complain, and return the exit status. NAME is "/PID", or a port's.
 int signals_show(const char *name, bool as_json);
 int port_show(const char *name, bool as_json);
 
-// Rows of ls, and the same as JSON, an object and a newline. What is gone by then, or may not be looked into, is told from
-// its file.
-void signals_line(struct table *table, const char *name, const struct stat *file);
+// As JSON, an object and a newline. What is gone by then, or may not be looked into, is told from its file.
 void signals_line_json(const char *name, const struct stat *file);
-void port_line(struct table *table, const char *name, const struct stat *file);
 void port_line_json(const char *name, const struct stat *file);
 
 // A process with a port that may be looked into.

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const kind_words[WORLD_KINDS] = {
-	"queue", "semaphore", "shared memory", "FIFO", "pipe", "signals of",
+	"queue", "semaphore", "shared memory", "FIFO", "pipe", "signals of", "port",
 };
 
 const char *words_object(char out[WORDS_MAX], const struct world_object *object)

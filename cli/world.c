@@ -15,7 +15,8 @@
 #include "cli.h"
 #include "world_parts.h"
 
-static const char *const kind_names[WORLD_KINDS] = {"mq", "sem", "shm", "fifo", "pipe", "signals"};
+static const char *const kind_names[WORLD_KINDS] = {"mq",   "sem",     "shm", "fifo",
+                                                    "pipe", "signals", "port"};
 
 const char *world_kind_name(enum world_kind kind)
 {

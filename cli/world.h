@@ -21,7 +21,8 @@ enum world_kind {
 	WORLD_SHM,
 	WORLD_FIFO,
 	WORLD_PIPE,
-	WORLD_SIGNALS,
+	WORLD_SIGNALS, // a process's port
+	WORLD_PORT,    // a named one
 	WORLD_KINDS,
 };
 

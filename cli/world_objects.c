@@ -14,14 +14,15 @@
 
 #include "queue.h"
 #include "ring.h"
+#include "signals.h"
 #include "shared.h"
 #include "units.h"
 #include "units_show.h"
 #include "world_parts.h"
 
 // In the order of enum world_kind.
-static const char *const prefixes[WORLD_KINDS] = {NAMES_QUEUES, NAMES_SEMS, NAMES_SHM,
-                                                  RING_FIFOS,   RING_PIPES, "sig."};
+static const char *const prefixes[WORLD_KINDS] = {
+	NAMES_QUEUES, NAMES_SEMS, NAMES_SHM, RING_FIFOS, RING_PIPES, NAMES_SIGNALS, NAMES_PORTS};
 
 static struct world_object *add(struct world *world, enum world_kind kind, const char *name,
                                 const char *file)
@@ -129,14 +130,40 @@ static int take_ring(struct world_object *o)
 	return 0;
 }
 
+// Whose process is gone has left its port behind.
 static int take_signals(struct world_object *o)
 {
-	(void)o;
+	static struct ph_signal_info info;
+
+	if (ph_signal_info(signals_pid(o->name), &info) != 0) {
+		o->state = errno == ENOENT ? "unused" : o->state;
+		return errno == ENOENT ? 0 : errno;
+	}
+	o->fill = (uint64_t)info.queued;
+	o->capacity = (uint64_t)info.depth;
+	o->in = info.sent;
+	o->takers = (size_t)signals_waiting(&info);
+	o->last_in = o->used_by = info.last_pid;
+	o->used_ms = info.last_pid != 0 ? signals_age_ms(info.last_ns) : -1;
+	return 0;
+}
+
+static int take_port(struct world_object *o)
+{
+	static struct ph_sigport_info info;
+
+	if (ph_sigport_info(o->name, &info) != 0)
+		return errno;
+	for (int i = 0; i < info.members; i++)
+		o->fill += info.member[i].alive != 0;
+	o->capacity = PH_SIGPORT_MEMBERS_MAX;
+	o->in = info.sent;
+	o->state = o->fill > 0 ? o->state : "unused";
 	return 0;
 }
 
 static int (*const take[WORLD_KINDS])(struct world_object *) = {
-	take_queue, take_sem, take_shm, take_ring, take_ring, take_signals,
+	take_queue, take_sem, take_shm, take_ring, take_ring, take_signals, take_port,
 };
 
 // ---- all of them ----
@@ -240,7 +267,7 @@ bool world_take_objects(struct world *world)
 	    !take_names(world, WORLD_SHM))
 		return false;
 	take_rings(world);
-	return take_names(world, WORLD_SIGNALS);
+	return take_names(world, WORLD_SIGNALS) && take_names(world, WORLD_PORT);
 }
 
 // ---- found in processes ----

@@ -63,7 +63,7 @@ semaphores_and_shared_memory_are_offered_by_name() {
 	same lake "$(offered shm cat la)"
 	same "lake lamp lane" "$(offered info la)"
 	same "lake lamp lane" "$(offered who la)"
-	same "mq sem shm" "$(offered who --kind "")"
+	same "mq port sem shm signals" "$(offered who --kind "")"
 	same "lake lamp lane" "$(offered rm la)"
 	same "mq port sem shm signals" "$(offered rm --kind "")"
 	same "" "$(offered sem mk "")"
