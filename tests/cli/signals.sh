@@ -323,6 +323,7 @@ what_it_does_not_wait_for_ends_it() {
 json_has_all_that_came() {
 	begin USR1 RTMIN -n 2 --json
 	ph kill -RTMIN -q 3 "$waiter"
+	eventually lines "$work/got" 1 # else the lower number may come first
 	kill -USR1 "$waiter"
 	wait "$waiter"
 	look "$work/got" "len(all) == 2 and it['signal'] == $(ph kill -l RTMIN) and it['value'] == 3"
