@@ -114,9 +114,9 @@ static void unlock_table(struct signal_named *t, struct phi_hold *h)
 	phi_signal_leave();
 }
 
-static bool is_of(const struct signal_member *m, pid_t pid, uint64_t id)
+static bool is_of(const struct signal_named *t, int i, pid_t pid, uint64_t id)
 {
-	return load_acquire_i32(&m->pid) == pid && m->id == id; // SIGPORT_MEMBER
+	return load_acquire_i32(&t->member[i].pid) == pid && t->member[i].id == id; // SIGPORT_MEMBER
 }
 
 static void strike(struct signal_named *t, int i, pid_t pid, uint64_t id)
@@ -124,15 +124,14 @@ static void strike(struct signal_named *t, int i, pid_t pid, uint64_t id)
 	struct phi_hold h;
 	if (lock_table(t, &h) < 0)
 		return;
-	if (is_of(&t->member[i], pid, id))
+	if (is_of(t, i, pid, id))
 		store_release_i32(&t->member[i].pid, 0); // SIGPORT_MEMBER
 	unlock_table(t, &h);
 }
 
 // The member's port, to be given back; NULL: it is gone, or is this process.
-static struct signal_peer *peer_of(const struct signal_member *m, pid_t pid, uint64_t id)
+static struct signal_peer *peer_of(pid_t pid, uint64_t id)
 {
-	(void)m;
 	struct signal_peer *p = phi_peer_get(pid, PHI_PEER_LOOK);
 	if (p != NULL && p->id == id)
 		return p;
@@ -146,7 +145,7 @@ static void strike_dead(struct signal_named *t)
 	for (int i = 0; i < SIGPORT_MEMBERS; i++) {
 		pid_t pid = load_acquire_i32(&t->member[i].pid); // SIGPORT_MEMBER
 		uint64_t id = t->member[i].id;
-		struct signal_peer *p = pid != 0 ? peer_of(&t->member[i], pid, id) : NULL;
+		struct signal_peer *p = pid != 0 ? peer_of(pid, id) : NULL;
 		if (pid != 0 && p == NULL)
 			strike(t, i, pid, id);
 		if (p != NULL)
@@ -159,7 +158,7 @@ static int enter_locked(struct signal_named *t, const struct signal_own *own, ui
 	struct signal_member *place = NULL;
 	for (int i = 0; i < SIGPORT_MEMBERS; i++) {
 		struct signal_member *m = &t->member[i];
-		if (is_of(m, own->pid, own->self.id)) {
+		if (is_of(t, i, own->pid, own->self.id)) {
 			store_relaxed_u64(&m->set, set);
 			return 0;
 		}
@@ -244,7 +243,7 @@ static void leave(struct joined *j, const char *file)
 	struct signal_named *t = table_of(&j->region);
 	struct signal_own *own = phi_own();
 	for (int i = 0; own != NULL && i < SIGPORT_MEMBERS; i++)
-		if (is_of(&t->member[i], own->pid, own->self.id))
+		if (is_of(t, i, own->pid, own->self.id))
 			strike(t, i, own->pid, own->self.id);
 	detach(&j->region);
 	int dir = phi_namespace_open();
@@ -286,7 +285,7 @@ static int to_member(struct signal_named *t, int i, const struct signal_message 
 	uint64_t id = t->member[i].id;
 	if (pid <= 0 || !takes(&t->member[i], m->record.signo))
 		return -ESRCH;
-	struct signal_peer *p = peer_of(&t->member[i], pid, id);
+	struct signal_peer *p = peer_of(pid, id);
 	if (p == NULL) {
 		strike(t, i, pid, id);
 		return -ESRCH;
@@ -358,7 +357,7 @@ int phi_named_look(const char *name, void (*each)(void *arg, pid_t pid, bool ali
 	*sent = load_relaxed_u64(&t->sent);
 	for (int i = 0; i < SIGPORT_MEMBERS; i++) {
 		const struct signal_member m = t->member[i];
-		struct signal_peer *p = m.pid > 0 ? peer_of(&m, m.pid, m.id) : NULL;
+		struct signal_peer *p = m.pid > 0 ? peer_of(m.pid, m.id) : NULL;
 		if (m.pid > 0)
 			each(arg, m.pid, p != NULL, m.set);
 		if (p != NULL)

@@ -201,6 +201,7 @@ static struct signal_peer *learn(pid_t pid)
 		note_miss(pid);
 		return NULL;
 	}
+	p->users = 1;
 	p->next = peers;
 	peers = p;
 	drop_unused();
@@ -217,10 +218,10 @@ struct signal_peer *phi_peer_get(pid_t pid, enum phi_peer_effort effort)
 	phi_signal_enter();
 	pthread_mutex_lock(&lock);
 	struct signal_peer *p = known(pid);
-	if (p == NULL && effort != PHI_PEER_KNOWN && (effort == PHI_PEER_LOOK || !missed_lately(pid)))
-		p = learn(pid);
 	if (p != NULL)
 		p->users++;
+	else if (effort != PHI_PEER_KNOWN && (effort == PHI_PEER_LOOK || !missed_lately(pid)))
+		p = learn(pid);
 	pthread_mutex_unlock(&lock);
 	phi_signal_leave();
 	return p;
