@@ -155,21 +155,21 @@ static void strike_dead(struct signal_named *t)
 
 static int enter_locked(struct signal_named *t, const struct signal_own *own, uint64_t set)
 {
-	struct signal_member *place = NULL;
+	int place = -1;
 	for (int i = 0; i < SIGPORT_MEMBERS; i++) {
-		struct signal_member *m = &t->member[i];
 		if (is_of(t, i, own->pid, own->self.id)) {
-			store_relaxed_u64(&m->set, set);
+			store_relaxed_u64(&t->member[i].set, set);
 			return 0;
 		}
-		if (place == NULL && load_relaxed_i32(&m->pid) == 0)
-			place = m;
+		if (place < 0 && load_relaxed_i32(&t->member[i].pid) == 0)
+			place = i;
 	}
-	if (place == NULL)
+	if (place < 0)
 		return -ENOBUFS;
-	place->id = own->self.id;
-	store_relaxed_u64(&place->set, set);
-	store_release_i32(&place->pid, own->pid); // SIGPORT_MEMBER
+	struct signal_member *m = &t->member[place];
+	m->id = own->self.id;
+	store_relaxed_u64(&m->set, set);
+	store_release_i32(&m->pid, own->pid); // SIGPORT_MEMBER
 	return 0;
 }
 
