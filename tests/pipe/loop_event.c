@@ -119,10 +119,9 @@ static void on_buffer_event(struct bufferevent *buffered, short what, void *arg)
 	CHECK_OK(close(w->loop->end[w->i].r));
 }
 
-TEST(buffers_of_libevent_are_filled_from_a_hundred_pipes)
+static void fill_buffers(struct loop *l)
 {
 	struct event_base *base = make_base(0);
-	struct loop *l = start_warm_loop(2, 1);
 	struct watched w[PIPES];
 
 	for (int i = 0; i < PIPES; i++) {
@@ -138,6 +137,18 @@ TEST(buffers_of_libevent_are_filled_from_a_hundred_pipes)
 	CHECK_EQ(event_base_dispatch(base), 1);
 	event_base_free(base);
 	end_loop(l);
+}
+
+// Rings in full flow are moved to the kernel. With a stranger in full flow beside them that is not promised:
+// docs/limits.md, "A writer that comes unseen".
+TEST(buffers_of_libevent_are_filled_from_a_hundred_pipes)
+{
+	fill_buffers(start_warm_loop(3, 0));
+}
+
+TEST(buffers_of_libevent_are_filled_beside_a_stranger)
+{
+	fill_buffers(start_loop(2, 1));
 }
 
 #endif
