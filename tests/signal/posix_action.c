@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
+// sanitizers: none: they handle faults themselves, and cannot look into another pid namespace
+//
 // tests/signal/posix_action.c - dispositions: what sigaction tells of the one before, one-shot handlers, and
 // what a change means to signals that are pending already.
 #include "signals.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
+// sanitizers: none: they handle faults themselves, and cannot look into another pid namespace
+//
 // tests/signal/posix_group.c - whom a signal reaches: a group, the caller's own, everybody (inside a pid
 // namespace of the test's own, for the machine's sake); and who may signal whom.
 #include "signals.h"
