@@ -404,7 +404,12 @@ static uint32_t choose_stride(const struct sweep *w)
 {
 	if (w->options->stride)
 		return w->options->stride;
-	return w->options->full ? 1 : (w->trace->count - w->chance) / SAMPLE + 1;
+	if (w->options->full)
+		return 1;
+	// Stepped all the way, each boundary takes as long as all before it.
+	const uint32_t sample = trace_steps_all() ? SAMPLE / 4 : SAMPLE;
+
+	return (w->trace->count - w->chance) / sample + 1;
 }
 
 bool kill_sweep(const struct kill_scenario *s, const struct kill_options *o, struct kill_report *r)

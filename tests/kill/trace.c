@@ -95,6 +95,11 @@ static void set_breakpoint(struct victim *v, uint64_t pc)
 // Some virtual machines take debug registers and never trap.
 static bool breakpoints_fail;
 
+bool trace_steps_all(void)
+{
+	return breakpoints_fail;
+}
+
 static void __attribute__((noinline)) step_here(void)
 {
 	__asm__ volatile("nop");

@@ -84,6 +84,8 @@ void victim_release(struct victim *v);
 
 // Once, before the first round: whether breakpoints work on this machine. Without them victims are stepped all the way.
 void trace_try_breakpoints(void);
+// Whether they do not trap here: every boundary is reached by steps.
+bool trace_steps_all(void);
 
 // Set the visits of t's steps, counted from step `from`.
 void trace_count_visits(struct trace *t, uint32_t from);
