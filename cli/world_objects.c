@@ -14,8 +14,8 @@
 
 #include "queue.h"
 #include "ring.h"
-#include "signals.h"
 #include "shared.h"
+#include "signals.h"
 #include "units.h"
 #include "units_show.h"
 #include "world_parts.h"
