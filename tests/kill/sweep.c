@@ -406,10 +406,7 @@ static uint32_t choose_stride(const struct sweep *w)
 		return w->options->stride;
 	if (w->options->full)
 		return 1;
-	// Stepped all the way, each boundary takes as long as all before it.
-	const uint32_t sample = trace_steps_all() ? SAMPLE / 4 : SAMPLE;
-
-	return (w->trace->count - w->chance) / sample + 1;
+	return (w->trace->count - w->chance) / SAMPLE + 1;
 }
 
 bool kill_sweep(const struct kill_scenario *s, const struct kill_options *o, struct kill_report *r)
@@ -419,7 +416,6 @@ bool kill_sweep(const struct kill_scenario *s, const struct kill_options *o, str
 	*r = (struct kill_report){0};
 	kill_scratch();
 	pin_to_one_cpu();
-	trace_try_breakpoints();
 	if (explore_until_said(&w)) {
 		r->boundaries = w.trace->count - w.chance;
 		w.stride = choose_stride(&w);

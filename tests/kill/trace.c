@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -77,62 +79,48 @@ static void read_pc(struct victim *v)
 		die("PTRACE_PEEKUSER");
 }
 
-static void poke_debug(struct victim *v, int reg, uint64_t value)
-{
-	const size_t at = offsetof(struct user, u_debugreg) + (size_t)reg * sizeof(uint64_t);
+// A breakpoint: the trap instruction in place of the byte that stood there. The victim's page is its own
+// from then on, since text is mapped privately.
+struct breakpoint {
+	uint64_t pc;
+	long word; // what stood there
+};
 
-	if (ptrace(PTRACE_POKEUSER, v->pid, at, value) == -1)
-		die("PTRACE_POKEUSER of a debug register");
+static bool poke_text(const struct victim *v, uint64_t pc, long word)
+{
+	return ptrace(PTRACE_POKETEXT, v->pid, pc, word) == 0;
 }
 
-static void set_breakpoint(struct victim *v, uint64_t pc)
+static bool set_breakpoint(const struct victim *v, struct breakpoint *b, uint64_t pc)
 {
-	poke_debug(v, 7, 0);
-	poke_debug(v, 0, pc);
-	poke_debug(v, 7, 1); // register 0, on execution
-}
-
-// Some virtual machines take debug registers and never trap.
-static bool breakpoints_fail;
-
-bool trace_steps_all(void)
-{
-	return breakpoints_fail;
-}
-
-static void __attribute__((noinline)) step_here(void)
-{
-	__asm__ volatile("nop");
-}
-
-void trace_try_breakpoints(void)
-{
-	struct victim v = {.pid = fork()};
-	int status = 0;
-
-	if (v.pid == 0) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		step_here();
-		_exit(0);
-	}
-	if (waitpid(v.pid, &status, 0) != v.pid || !WIFSTOPPED(status))
-		die("a process to try breakpoints with");
-	set_breakpoint(&v, (uint64_t)step_here);
-	ptrace(PTRACE_CONT, v.pid, 0, 0);
-	waitpid(v.pid, &status, 0);
-	breakpoints_fail = WIFEXITED(status);
-	if (!breakpoints_fail) {
-		kill(v.pid, SIGKILL);
-		waitpid(v.pid, &status, 0);
-	}
+	errno = 0;
+	*b = (struct breakpoint){pc, ptrace(PTRACE_PEEKTEXT, v->pid, pc, 0)};
+	return errno == 0 && poke_text(v, pc, (b->word & ~0xffL) | 0xcc);
 }
 
 // After a move: one that has ended, or sleeps, is out of reach.
-static void clear_breakpoint(struct victim *v, enum moved moved)
+static void clear_breakpoint(struct victim *v, const struct breakpoint *b, enum moved moved)
 {
-	if (moved != MOVED_GONE && moved != MOVED_STUCK)
-		poke_debug(v, 7, 0);
+	if (moved == MOVED_GONE || moved == MOVED_STUCK)
+		return;
+	if (!poke_text(v, b->pc, b->word))
+		die("taking a breakpoint out");
+	if (v->pc != b->pc + 1)
+		return;
+	v->pc = b->pc;
+	if (ptrace(PTRACE_POKEUSER, v->pid, offsetof(struct user, regs.rip), v->pc) == -1)
+		die("PTRACE_POKEUSER");
+}
+
+// A thread or child that nobody traces would die of the trap.
+static bool is_alone(const struct victim *v)
+{
+	enum { LINKS_OF_ONE = 3 };
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)v->pid);
+	return stat(path, &st) == 0 && st.st_nlink == LINKS_OF_ONE;
 }
 
 // The victim is asleep. Call its wake hook, and again after a while: the first wake-up may have gone
@@ -297,25 +285,39 @@ static uint16_t classify(uint64_t pc)
 	return (*p == 0x86 || *p == 0x87) && (p[1] & 0xc0) != 0xc0 ? STEP_ATOMIC : 0;
 }
 
+// A system call that makes a thread or a process, or another program of this one.
+static bool is_about_to_spawn(const struct victim *v)
+{
+	const long call = ptrace(PTRACE_PEEKUSER, v->pid, offsetof(struct user, regs.rax), 0);
+
+	return call == SYS_clone || call == SYS_fork || call == SYS_vfork || call == SYS_clone3 ||
+	       call == SYS_execve || call == SYS_execveat;
+}
+
 static uint64_t after_rep(uint64_t pc)
 {
 	return pc + ((((const uint8_t *)pc)[1] & 0xf0) == 0x40 ? 3 : 2);
 }
 
+static enum moved step_over(struct victim *v)
+{
+	const uint64_t pc = v->pc;
+	enum moved moved = MOVED_THERE;
+
+	while (moved == MOVED_THERE && v->pc == pc)
+		moved = victim_step(v);
+	return moved;
+}
+
 // Finish a long repeated instruction without stopping at each iteration.
 static enum moved skip_turns(struct victim *v)
 {
-	const uint64_t pc = v->pc;
+	struct breakpoint b;
 
-	if (breakpoints_fail) {
-		enum moved stepped = MOVED_THERE;
-		while (stepped == MOVED_THERE && v->pc == pc)
-			stepped = victim_step(v);
-		return stepped;
-	}
-	set_breakpoint(v, after_rep(pc));
+	if (!is_alone(v) || !set_breakpoint(v, &b, after_rep(v->pc)))
+		return step_over(v);
 	const enum moved moved = resume(v, PTRACE_CONT);
-	clear_breakpoint(v, moved);
+	clear_breakpoint(v, &b, moved);
 	return moved;
 }
 
@@ -343,6 +345,8 @@ enum moved victim_record(struct victim *v, struct trace *t, struct iovec shared)
 	while (moved == MOVED_THERE && t->count < TRACE_MAX) {
 		struct step *s = note_step(t, v->pc, same);
 		const unsigned sleeps = v->sleeps;
+		if (s->flags & STEP_SYSCALL && is_about_to_spawn(v))
+			s->flags |= STEP_SPAWN;
 		moved = s->turn == TURNS_MAX ? skip_turns(v) : victim_step(v);
 		if (v->sleeps != sleeps)
 			s->flags |= STEP_ASLEEP;
@@ -406,17 +410,28 @@ static uint32_t choose_anchor(const struct trace *t, uint32_t from, uint32_t to)
 	return best;
 }
 
+// To the first visit from here on.
+static enum moved run_to(struct victim *v, uint64_t pc)
+{
+	struct breakpoint b;
+
+	if (!set_breakpoint(v, &b, pc))
+		die("setting a breakpoint");
+	const enum moved moved = resume(v, PTRACE_CONT);
+	const bool astray = moved == MOVED_THERE && v->pc != pc + 1;
+	clear_breakpoint(v, &b, moved);
+	return astray ? MOVED_DIVERGED : moved;
+}
+
 static enum moved run_to_visit(struct victim *v, const struct step *s)
 {
-	enum moved moved = MOVED_THERE;
+	enum moved moved = run_to(v, s->pc);
 
-	set_breakpoint(v, s->pc);
-	for (uint32_t i = 0; i < s->visit && moved == MOVED_THERE; i++) {
-		moved = resume(v, PTRACE_CONT);
-		if (moved == MOVED_THERE && v->pc != s->pc)
-			moved = MOVED_DIVERGED;
+	for (uint32_t i = 1; i < s->visit && moved == MOVED_THERE; i++) {
+		moved = s->flags & STEP_REP ? skip_turns(v) : victim_step(v);
+		if (moved == MOVED_THERE)
+			moved = run_to(v, s->pc);
 	}
-	clear_breakpoint(v, moved);
 	return moved;
 }
 
@@ -426,10 +441,19 @@ static enum moved walk_one(struct victim *v, const struct step *s)
 	return s->turn == TURNS_MAX ? skip_turns(v) : victim_step(v);
 }
 
+// Whether breakpoints may stand in its text on the way.
+static bool may_run(const struct victim *v, const struct trace *t, uint32_t from, uint32_t to)
+{
+	for (uint32_t i = from; i < to; i++)
+		if (t->steps[i].flags & STEP_SPAWN)
+			return false;
+	return is_alone(v);
+}
+
 // Move from boundary `from`, where the victim stands, to boundary `to`.
 enum moved victim_go(struct victim *v, const struct trace *t, uint32_t from, uint32_t to)
 {
-	uint32_t at = breakpoints_fail ? from : choose_anchor(t, from, to);
+	uint32_t at = may_run(v, t, from, to) ? choose_anchor(t, from, to) : from;
 	enum moved moved = at > from ? run_to_visit(v, &t->steps[at]) : MOVED_THERE;
 
 	while (moved == MOVED_THERE && at < to) {

@@ -6,9 +6,10 @@
 // instructions in its own memory. The victim announces itself with kill_mark_begin() and ends with
 // kill_mark_end(); boundary k is the moment before the k-th instruction between the two.
 //
-// Boundary k of a recorded trace is reached by a hardware breakpoint at a near earlier instruction
-// (the anchor) at its n-th visit, and single steps from there. A debug register and not a patched
-// byte, because the victim may have threads that nobody traces.
+// Boundary k of a recorded trace is reached by a breakpoint at a near earlier instruction (the anchor)
+// at its n-th visit, and single steps from there. The breakpoint is a patched byte: debug registers
+// never trap on some virtual machines. A thread or child of the victim, which nobody traces, would die
+// of it, so where there is one, or comes to be on the way, the victim is stepped all the way.
 //
 // Only x86-64. Next: round.c, which uses this for one victim's life.
 #ifndef KILL_TRACE_H
@@ -25,7 +26,8 @@ enum {
 	STEP_ATOMIC = 2,  // it is a locked or exchanging access
 	STEP_REP = 4,     // it is a repeated string instruction
 	STEP_ASLEEP = 8,  // the victim fell asleep in it and was woken
-	STEP_SAME = 16,   // dying before it is dying before the previous one: see state.h
+	STEP_SPAWN = 16,  // the system call makes a thread, a process or another program
+	STEP_SAME = 32,   // dying before it is dying before the previous one: see state.h
 };
 
 struct step {
@@ -81,11 +83,6 @@ enum moved victim_walk(struct victim *v, uint32_t steps);
 void victim_kill(struct victim *v);
 // Let it live, untraced.
 void victim_release(struct victim *v);
-
-// Once, before the first round: whether breakpoints work on this machine. Without them victims are stepped all the way.
-void trace_try_breakpoints(void);
-// Whether they do not trap here: every boundary is reached by steps.
-bool trace_steps_all(void);
 
 // Set the visits of t's steps, counted from step `from`.
 void trace_count_visits(struct trace *t, uint32_t from);
