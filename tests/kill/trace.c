@@ -12,11 +12,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -204,8 +206,49 @@ void victim_adopt(struct victim *v, pid_t pid, void (*wake)(unsigned nth))
 	v->wake = wake;
 }
 
+// To the first visit from here on.
+static enum moved run_to(struct victim *v, uint64_t pc)
+{
+	struct breakpoint b;
+
+	if (!set_breakpoint(v, &b, pc))
+		die("setting a breakpoint");
+	const enum moved moved = resume(v, PTRACE_CONT);
+	const bool astray = moved == MOVED_THERE && v->pc != pc + 1;
+	clear_breakpoint(v, &b, moved);
+	return astray ? MOVED_DIVERGED : moved;
+}
+
+// The kernel's page of code that reads the clock.
+static bool in_vdso(uint64_t pc)
+{
+	static uint64_t start;
+	static uint64_t end;
+
+	if (end == 0) {
+		start = getauxval(AT_SYSINFO_EHDR);
+		const ElfW(Ehdr) *header = (const void *)start;
+		const ElfW(Phdr) *segment = (const void *)(start + (header ? header->e_phoff : 0));
+		end = header ? start + segment->p_memsz : 1;
+	}
+	return pc >= start && pc < end;
+}
+
+// It reads anew when the clock has ticked meanwhile, so a stepped reader might read for ever.
+static enum moved leave_vdso(struct victim *v)
+{
+	const long sp = ptrace(PTRACE_PEEKUSER, v->pid, offsetof(struct user, regs.rsp), 0);
+
+	return run_to(v, (uint64_t)ptrace(PTRACE_PEEKDATA, v->pid, sp, 0));
+}
+
 enum moved victim_step(struct victim *v)
 {
+	const bool inside = in_vdso(v->pc);
+
+	if (inside && !v->in_vdso && is_alone(v))
+		return leave_vdso(v);
+	v->in_vdso = inside;
 	return resume(v, PTRACE_SINGLESTEP);
 }
 
@@ -408,19 +451,6 @@ static uint32_t choose_anchor(const struct trace *t, uint32_t from, uint32_t to)
 		}
 	}
 	return best;
-}
-
-// To the first visit from here on.
-static enum moved run_to(struct victim *v, uint64_t pc)
-{
-	struct breakpoint b;
-
-	if (!set_breakpoint(v, &b, pc))
-		die("setting a breakpoint");
-	const enum moved moved = resume(v, PTRACE_CONT);
-	const bool astray = moved == MOVED_THERE && v->pc != pc + 1;
-	clear_breakpoint(v, &b, moved);
-	return astray ? MOVED_DIVERGED : moved;
 }
 
 static enum moved run_to_visit(struct victim *v, const struct step *s)

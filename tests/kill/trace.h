@@ -11,6 +11,8 @@
 // never trap on some virtual machines. A thread or child of the victim, which nobody traces, would die
 // of it, so where there is one, or comes to be on the way, the victim is stepped all the way.
 //
+// A call into the vdso is one step: its code reads the clock and touches nothing that survives.
+//
 // Only x86-64. Next: round.c, which uses this for one victim's life.
 #ifndef KILL_TRACE_H
 #define KILL_TRACE_H
@@ -53,6 +55,7 @@ struct victim {
 	unsigned sleeps;            // how often it was found asleep
 	bool left_asleep;           // a sleep ends a move as MOVED_STUCK, at once
 	bool gone;                  // it ended
+	bool in_vdso;               // and was there a step ago
 	void (*wake)(unsigned nth); // who ends its sleeps, NULL = nobody
 };
 
