@@ -20,10 +20,18 @@ static void kill_own(void)
 	got()->result = ph_kill(got()->target, SIGUSR1) == 0 ? 0 : errno;
 }
 
-// The victim knows the port already.
+// The victim knows the port already. A bell that it rang, and nobody heard, is young.
 static void send_early(void)
 {
+	stop_coarse_clock();
 	send_to(got()->target, EARLY);
+}
+
+// It is so old that it may be lost, and is rung again.
+static void send_early_and_wait(void)
+{
+	send_early();
+	advance_coarse_clock(1000);
 }
 
 // ---- the survivor handles ----
@@ -223,6 +231,12 @@ static const struct kill_scenario scenarios[] = {
 	{.name = "send_to_handler",
      .prepare = prepare_handler,
      .enter = send_early,
+     .operation = send_own,
+     .after = handled_warm,
+     .last = 1},
+	{.name = "send_to_handler_bell_lost",
+     .prepare = prepare_handler,
+     .enter = send_early_and_wait,
      .operation = send_own,
      .after = handled_warm,
      .last = 1},

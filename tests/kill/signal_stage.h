@@ -45,6 +45,13 @@ void take_until_last(void);
 // Wait until it sleeps with nothing pending; broken if it sleeps beside something.
 void await_settled(pid_t taker);
 
+// ---- the clock that ages bells, in the calling process ----
+
+// It stands from now on, so that no path depends on how long the process was stepped.
+void stop_coarse_clock(void);
+// Then it is so much later.
+void advance_coarse_clock(int ms);
+
 // ---- sending ----
 
 void send_to(pid_t target, int value);

@@ -5,7 +5,6 @@
 #include "signal_scenarios.h"
 
 #include <stdlib.h>
-
 #include <string.h>
 
 enum { SCENARIOS_MAX = 80 };
@@ -13,6 +12,7 @@ enum { SCENARIOS_MAX = 80 };
 // What the short sweep takes: the others go a long way to a new port, or to another's, or the same ways.
 static const char *const in_short[] = {
 	"send_to_handler",
+	"send_to_handler_bell_lost",
 	"send_to_handler_bell_outstanding",
 	"send_to_awake_taker",
 	"send_to_sleeping_taker",

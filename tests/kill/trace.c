@@ -73,12 +73,15 @@ bool stat_says_asleep(int stat_fd)
 	return paren && paren[1] == ' ' && paren[2] == 'S';
 }
 
-static void read_pc(struct victim *v)
+static void read_place(struct victim *v)
 {
-	errno = 0;
-	v->pc = (uint64_t)ptrace(PTRACE_PEEKUSER, v->pid, offsetof(struct user, regs.rip), 0);
-	if (errno)
-		die("PTRACE_PEEKUSER");
+	struct user_regs_struct regs;
+
+	if (ptrace(PTRACE_GETREGS, v->pid, 0, &regs) == -1)
+		die("PTRACE_GETREGS");
+	v->pc = regs.rip;
+	v->sp = regs.rsp;
+	v->depth = (uint32_t)(v->base - regs.rsp);
 }
 
 // A breakpoint: the trap instruction in place of the byte that stood there. The victim's page is its own
@@ -167,7 +170,7 @@ static enum moved await_stop(struct victim *v)
 		v->gone = true;
 		return MOVED_GONE;
 	}
-	read_pc(v);
+	read_place(v);
 	return v->pc == (uint64_t)kill_mark_end || v->pc == (uint64_t)kill_mark_end + 1 ? MOVED_END
 	                                                                                : MOVED_THERE;
 }
@@ -203,6 +206,8 @@ void victim_adopt(struct victim *v, pid_t pid, void (*wake)(unsigned nth))
 	}
 	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL) == -1)
 		die("PTRACE_SETOPTIONS");
+	v->base = v->sp;
+	v->depth = 0;
 	v->wake = wake;
 }
 
@@ -237,9 +242,7 @@ static bool in_vdso(uint64_t pc)
 // It reads anew when the clock has ticked meanwhile, so a stepped reader might read for ever.
 static enum moved leave_vdso(struct victim *v)
 {
-	const long sp = ptrace(PTRACE_PEEKUSER, v->pid, offsetof(struct user, regs.rsp), 0);
-
-	return run_to(v, (uint64_t)ptrace(PTRACE_PEEKDATA, v->pid, sp, 0));
+	return run_to(v, (uint64_t)ptrace(PTRACE_PEEKDATA, v->pid, v->sp, 0));
 }
 
 enum moved victim_step(struct victim *v)
@@ -365,12 +368,12 @@ static enum moved skip_turns(struct victim *v)
 }
 
 // Note the instruction before which the victim stands.
-static struct step *note_step(struct trace *t, uint64_t pc, bool same)
+static struct step *note_step(struct trace *t, const struct victim *v, bool same)
 {
 	struct step *s = &t->steps[t->count];
-	const bool again = t->count > 0 && s[-1].pc == pc && s[-1].flags & STEP_REP;
+	const bool again = t->count > 0 && s[-1].pc == v->pc && s[-1].flags & STEP_REP;
 
-	*s = (struct step){.pc = pc, .flags = classify(pc)};
+	*s = (struct step){.pc = v->pc, .depth = v->depth, .flags = classify(v->pc)};
 	s->turn = again ? s[-1].turn + 1 : 0;
 	s->flags |= same ? STEP_SAME : 0;
 	t->count++;
@@ -386,7 +389,7 @@ enum moved victim_record(struct victim *v, struct trace *t, struct iovec shared)
 	state_look(&state);
 	uint64_t hash = state_hash(&state);
 	while (moved == MOVED_THERE && t->count < TRACE_MAX) {
-		struct step *s = note_step(t, v->pc, same);
+		struct step *s = note_step(t, v, same);
 		const unsigned sleeps = v->sleeps;
 		if (s->flags & STEP_SYSCALL && is_about_to_spawn(v))
 			s->flags |= STEP_SPAWN;
@@ -399,7 +402,8 @@ enum moved victim_record(struct victim *v, struct trace *t, struct iovec shared)
 		hash = v->gone ? 0 : state_hash(&state);
 		same = hash == before && !(s->flags & STEP_SYSCALL);
 	}
-	t->steps[t->count] = (struct step){.pc = v->pc, .flags = same ? STEP_SAME : 0};
+	t->steps[t->count] =
+		(struct step){.pc = v->pc, .depth = v->depth, .flags = same ? STEP_SAME : 0};
 	return moved;
 }
 
@@ -462,7 +466,8 @@ static enum moved run_to_visit(struct victim *v, const struct step *s)
 		if (moved == MOVED_THERE)
 			moved = run_to(v, s->pc);
 	}
-	return moved;
+	// A visit more or less on the way, and this is another caller's.
+	return moved == MOVED_THERE && v->depth != s->depth ? MOVED_DIVERGED : moved;
 }
 
 // A step that walks a long repeated instruction skips as the recording did.
@@ -489,7 +494,7 @@ enum moved victim_go(struct victim *v, const struct trace *t, uint32_t from, uin
 	while (moved == MOVED_THERE && at < to) {
 		moved = walk_one(v, &t->steps[at]);
 		at++;
-		if (moved == MOVED_THERE && v->pc != t->steps[at].pc)
+		if (moved == MOVED_THERE && (v->pc != t->steps[at].pc || v->depth != t->steps[at].depth))
 			return MOVED_DIVERGED;
 	}
 	return moved == MOVED_END && at == to && to == t->count ? MOVED_THERE : moved;

@@ -34,6 +34,7 @@ enum {
 
 struct step {
 	uint64_t pc;
+	uint32_t depth; // of the stack since the begin mark: tells one caller's visit from another's
 	uint32_t visit; // how often this pc was entered so far, this time included
 	uint16_t turn;  // which iteration of a repeated string instruction, from 0
 	uint16_t flags;
@@ -52,6 +53,9 @@ struct victim {
 	int stat_fd;                // its /proc stat, to see whether it sleeps
 	int status;                 // as waitpid gave it last
 	uint64_t pc;                // where it stands
+	uint64_t sp;                // and its stack pointer there
+	uint64_t base;              // the stack pointer at the begin mark
+	uint32_t depth;             // how far below it now stands
 	unsigned sleeps;            // how often it was found asleep
 	bool left_asleep;           // a sleep ends a move as MOVED_STUCK, at once
 	bool gone;                  // it ended
