@@ -11,8 +11,29 @@
 // the functions themselves, declared to be this library's under the linker's eyes. For that the two headers that
 // declare them are read as without _FORTIFY_SOURCE and large files, which have further declarations
 // of them; 64-bit machines have large files anyway.
+//
+// The source has not spoken yet when this header is read: what it will say of the features that it wants,
+// `#define _GNU_SOURCE` or `#define _XOPEN_SOURCE 600` at its top, must still count. So the system's
+// headers here are read with all features, and then features.h is opened again for the source's own.
 #ifndef POSTHASTE_POSIX_H
 #define POSTHASTE_POSIX_H
+
+#if !defined(_FEATURES_H) && !defined(_GNU_SOURCE)
+#define PH_POSIX_FEATURES 1
+#pragma push_macro("_ISOC95_SOURCE")
+#pragma push_macro("_ISOC99_SOURCE")
+#pragma push_macro("_ISOC11_SOURCE")
+#pragma push_macro("_ISOC2X_SOURCE")
+#pragma push_macro("_POSIX_SOURCE")
+#pragma push_macro("_POSIX_C_SOURCE")
+#pragma push_macro("_XOPEN_SOURCE")
+#pragma push_macro("_XOPEN_SOURCE_EXTENDED")
+#pragma push_macro("_LARGEFILE64_SOURCE")
+#pragma push_macro("_DEFAULT_SOURCE")
+#pragma push_macro("_ATFILE_SOURCE")
+#pragma push_macro("_DYNAMIC_STACK_SIZE_SOURCE")
+#define _GNU_SOURCE 1
+#endif
 
 #if defined(__GNUC__) && !defined(_UNISTD_H) && !defined(_FCNTL_H)
 #define PH_POSIX_BY_LABEL 1
@@ -145,5 +166,23 @@ int close(int fd) __asm__("ph_close");
 #define sigwaitinfo ph_sigwaitinfo
 #define sigtimedwait ph_sigtimedwait
 #define signalfd ph_signalfd
+
+#ifdef PH_POSIX_FEATURES
+#undef PH_POSIX_FEATURES
+#undef _GNU_SOURCE
+#undef _FEATURES_H
+#pragma pop_macro("_ISOC95_SOURCE")
+#pragma pop_macro("_ISOC99_SOURCE")
+#pragma pop_macro("_ISOC11_SOURCE")
+#pragma pop_macro("_ISOC2X_SOURCE")
+#pragma pop_macro("_POSIX_SOURCE")
+#pragma pop_macro("_POSIX_C_SOURCE")
+#pragma pop_macro("_XOPEN_SOURCE")
+#pragma pop_macro("_XOPEN_SOURCE_EXTENDED")
+#pragma pop_macro("_LARGEFILE64_SOURCE")
+#pragma pop_macro("_DEFAULT_SOURCE")
+#pragma pop_macro("_ATFILE_SOURCE")
+#pragma pop_macro("_DYNAMIC_STACK_SIZE_SOURCE")
+#endif
 
 #endif

@@ -71,6 +71,54 @@ check 'runs with the shared library' uses shared
 check 'links the archive' compile static "$lib/libposthaste.a"
 check 'runs with the archive' uses static
 
+# What a source says of the features that it wants still counts, in each dialect and with what others add.
+cat >"$root/gnu.c" <<'PROGRAM'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+int main(void)
+{
+	int ends[2];
+	cpu_set_t cpus;
+	if (sched_getaffinity(0, sizeof cpus, &cpus) != 0 || pipe2(ends, O_CLOEXEC) != 0)
+		return 1;
+	struct pollfd ready = {ends[0], POLLIN, 0};
+	return write(ends[1], "x", 1) != 1 || ppoll(&ready, 1, NULL, NULL) != 1 || *strchrnul("a", 'b') != 0;
+}
+PROGRAM
+cat >"$root/xopen.c" <<'PROGRAM'
+#define _XOPEN_SOURCE 600
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+int main(void)
+{
+	char text[100];
+	int failed = strerror_r(EAGAIN, text, sizeof text); // of GNU's the result is a pointer
+	sigset_t set;
+	return failed || text[0] == 0 || sigemptyset(&set) != 0 || sighold(SIGUSR1) != 0 || raise(SIGUSR1) != 0;
+}
+PROGRAM
+compile_as()
+{
+	file=$1
+	shift
+	${CC:-cc} -Wall -Werror "$@" -o "$root/features" -I"$include" -include posthaste/posix.h "$root/$file.c" \
+		-L"$lib" -lposthaste -pthread && uses features
+}
+for options in -std=gnu17 -std=c99 '-std=c17 -O2 -D_FORTIFY_SOURCE=2' '-std=gnu17 -D_FILE_OFFSET_BITS=64'; do
+	# shellcheck disable=SC2086 # several
+	check "a source that asks for GNU's features, $options" compile_as gnu $options
+	# shellcheck disable=SC2086
+	check "a source that asks for X/Open's features, $options" compile_as xopen $options
+done
+
 # As it is installed the command finds what it puts underneath, though not where it was configured to be.
 cc_kernel()
 {
