@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/futex.h"
 
+#include "base/call.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdbool.h>
@@ -26,6 +28,15 @@ int phi_futex_wait(uint32_t *word, uint32_t value, int64_t timeout_ns)
 	struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
 	long r = syscall(SYS_futex, word, FUTEX_WAIT, value, timeout_ns < 0 ? NULL : &ts, NULL, 0);
 	return r < 0 ? -errno : 0;
+}
+
+int phi_futex_wait_unless(const uint32_t *due, uint32_t *word, uint32_t value, int64_t timeout_ns)
+{
+	struct timespec ts = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+	const struct phi_call c = {SYS_futex,
+	                           {(long)word, FUTEX_WAIT, value, timeout_ns < 0 ? 0 : (long)&ts}};
+	bool refused;
+	return (int)phi_call_unless(due, &c, &refused);
 }
 
 int phi_futex_wait_any(const struct phi_futex_word *words, int n,

@@ -17,6 +17,8 @@ struct phi_deadline {
 // Sleep while *word == value. 0 woken, -EAGAIN value differs, -EINTR, -ETIMEDOUT. A signal whose
 // handler has SA_RESTART does not end it unless timeout_ns is given (the kernel's rule).
 int phi_futex_wait(uint32_t *word, uint32_t value, int64_t timeout_ns);
+// The same, and -EINTR if *due is set, by a handler in the instant before the sleep as well (base/call.h).
+int phi_futex_wait_unless(const uint32_t *due, uint32_t *word, uint32_t value, int64_t timeout_ns);
 
 struct phi_futex_word {
 	uint32_t *word;

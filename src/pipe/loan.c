@@ -6,6 +6,7 @@
 #include "pipe/pipe.h"
 
 #include "base/futex.h"
+#include "sync/asleep.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -293,20 +294,16 @@ static int await_bytes(struct pipe_end *e, struct pipe_control *c)
 {
 	struct pollfd pfd = {.fd = e->handle.fd, .events = POLLIN};
 	uint32_t *volatile slot = phi_pipe_put_to_sleep(c, phi_self()->tid);
-	volatile long r = 1;
-	int type;
+	volatile int r = 1;
 	fence_seq_cst(); // PIPE_SLEEPERS
 	pthread_cleanup_push(phi_pipe_wake_up, slot);
-	if (load_relaxed_u32(&c->lease) == 0 && phi_pipe_ring_empty(c)) {
-		pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-		r = syscall(SYS_ppoll, &pfd, 1, NULL, NULL, 8);
-		pthread_setcanceltype(type, NULL);
-	}
+	if (load_relaxed_u32(&c->lease) == 0 && phi_pipe_ring_empty(c))
+		r = phi_kernel_poll(&pfd, 1, NULL, NULL);
 	pthread_cleanup_pop(1);
 	if (r > 0)
 		sched_yield(); // others whom the same bytes have woken, in read(2), go first
 	if (r < 0)
-		return -errno;
+		return r;
 	return (pfd.revents & (POLLIN | POLLHUP)) == POLLHUP;
 }
 

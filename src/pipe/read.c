@@ -5,6 +5,7 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
+#include "sync/asleep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -234,8 +235,8 @@ void phi_pipe_wake_up(void *slot)
 
 static ssize_t plain_read(int fd, const struct iovec *iov, int count)
 {
-	ssize_t r = count == 1 ? read(fd, iov->iov_base, iov->iov_len) : readv(fd, iov, count);
-	return r < 0 ? -errno : r;
+	return count == 1 ? phi_kernel_read(fd, iov->iov_base, iov->iov_len)
+	                  : phi_kernel_readv(fd, iov, count);
 }
 
 struct sleeper {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "sync/asleep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,13 +58,11 @@ static ssize_t put_quietly(int fd, const struct iovec *iov, int count)
 	sigaddset(&pipe_only, SIGPIPE);
 	sigpending(&pending);
 	pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-	ssize_t r = writev(fd, iov, count);
-	int e = errno;
-	if (r < 0 && e == EPIPE && !sigismember(&pending, SIGPIPE))
+	ssize_t r = phi_kernel_writev(fd, iov, count);
+	if (r == -EPIPE && !sigismember(&pending, SIGPIPE))
 		while (sigtimedwait(&pipe_only, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR)
 			;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	errno = e;
 	return r;
 }
 
@@ -77,10 +76,10 @@ ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpi
 		iov = few;
 	}
 	ssize_t r = nosigpipe    ? put_quietly(fd, iov, count)
-	            : count == 1 ? write(fd, iov->iov_base, iov->iov_len)
-	                         : writev(fd, iov, count);
+	            : count == 1 ? phi_kernel_write(fd, iov->iov_base, iov->iov_len)
+	                         : phi_kernel_writev(fd, iov, count);
 	if (r < 0)
-		return -errno;
+		return r;
 	phi_pipe_bytes_skip(bytes, (size_t)r);
 	return r;
 }
@@ -442,12 +441,8 @@ int phi_pipe_await_room(int fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
 	struct timespec now = {0, 0};
-	bool nonblock = phi_pipe_nonblock(fd);
-	int type;
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	long r = syscall(SYS_ppoll, &pfd, 1, nonblock ? &now : NULL, NULL, 8);
-	pthread_setcanceltype(type, NULL);
-	return r < 0 ? -errno : r == 0 ? -EAGAIN : 0;
+	int r = phi_kernel_poll(&pfd, 1, phi_pipe_nonblock(fd) ? &now : NULL, NULL);
+	return r < 0 ? r : r == 0 ? -EAGAIN : 0;
 }
 
 // The plain case of a pipe that has no ring: nothing to remember between pieces.
@@ -457,9 +452,7 @@ static ssize_t write_unknown(struct pipe_end *e, const struct iovec *iov)
 	if (!phi_pipe_begin_unknown(e->p, e->p->unknown))
 		return -ENOMSG;
 	pthread_cleanup_push(phi_pipe_end_unknown, e->p->unknown);
-	r = write(e->handle.fd, iov->iov_base, iov->iov_len);
-	if (r < 0)
-		r = -errno;
+	r = phi_kernel_write(e->handle.fd, iov->iov_base, iov->iov_len);
 	pthread_cleanup_pop(1);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "posix/process.h"
 #include "posix/syscall.h"
 #include "posthaste/mqueue.h"
+#include "sync/asleep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,13 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+// Of calls that end as the C library's do.
+static int ended(int r)
+{
+	phi_safepoint_ask(0);
+	return r;
+}
 
 // ---- which descriptors are pipes ----
 
@@ -46,10 +54,10 @@ static inline struct pipe_end *find(int fd)
 int ph_pipe2(int fds[2], int flags)
 {
 	if (pipe2(fds, flags) != 0)
-		return -1;
+		return ended(-1);
 	take_in(fds[0], NULL, true);
 	take_in(fds[1], NULL, true);
-	return 0;
+	return ended(0);
 }
 
 int ph_pipe(int fds[2])
@@ -59,17 +67,17 @@ int ph_pipe(int fds[2])
 
 int ph_mkfifo(const char *path, mode_t mode)
 {
-	return mkfifo(path, mode);
+	return ended(mkfifo(path, mode));
 }
 
 int ph_mkfifoat(int dirfd, const char *path, mode_t mode)
 {
-	return mkfifoat(dirfd, path, mode);
+	return ended(mkfifoat(dirfd, path, mode));
 }
 
 int ph_mknod(const char *path, mode_t mode, dev_t dev)
 {
-	return mknod(path, mode, dev);
+	return ended(mknod(path, mode, dev));
 }
 
 static bool takes_mode(int flags)
@@ -85,6 +93,11 @@ static int opened(int fd, const char *path, int flags)
 	return fd;
 }
 
+static int open_safely(int dir, const char *path, int flags, mode_t mode)
+{
+	return (int)phi_result(PHI_SAFELY(phi_kernel_openat(dir, path, flags, mode)));
+}
+
 int ph_open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
@@ -94,7 +107,7 @@ int ph_open(const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 		va_end(args);
 	}
-	return opened(PHI_SAFELY_LIBC(open(path, flags, mode)), path, flags);
+	return opened(open_safely(AT_FDCWD, path, flags, mode), path, flags);
 }
 
 int ph_openat(int dirfd, const char *path, int flags, ...)
@@ -106,7 +119,7 @@ int ph_openat(int dirfd, const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 		va_end(args);
 	}
-	return opened(PHI_SAFELY_LIBC(openat(dirfd, path, flags, mode)), path, flags);
+	return opened(open_safely(dirfd, path, flags, mode), path, flags);
 }
 
 // ---- reading and writing ----
@@ -123,7 +136,7 @@ ssize_t ph_readv(int fd, const struct iovec *iov, int count)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->readable)
-		return PHI_SAFELY_LIBC(readv(fd, iov, count));
+		return phi_result(PHI_SAFELY(phi_kernel_readv(fd, iov, count)));
 	pthread_testcancel();
 	return phi_result(PHI_SAFELY(phi_pipe_read(e, iov, count)));
 }
@@ -132,7 +145,7 @@ ssize_t ph_read(int fd, void *buf, size_t bytes)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->readable || is_kernels(e->p))
-		return PHI_SAFELY_LIBC(read(fd, buf, bytes));
+		return phi_result(PHI_SAFELY(phi_kernel_read(fd, buf, bytes)));
 	pthread_testcancel();
 	struct iovec iov = {buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
 	return phi_result(PHI_SAFELY(phi_pipe_read(e, &iov, 1)));
@@ -144,7 +157,7 @@ static ssize_t do_write(int fd, const struct iovec *iov, int count, bool nosigpi
 	if (e == NULL || !e->writable) {
 		struct pipe_bytes b;
 		int r = phi_pipe_bytes_of(&b, iov, count);
-		return phi_result(r < 0 ? r : phi_pipe_put(fd, &b, SSIZE_MAX, nosigpipe));
+		return phi_result(r < 0 ? r : PHI_SAFELY(phi_pipe_put(fd, &b, SSIZE_MAX, nosigpipe)));
 	}
 	pthread_testcancel();
 	bool quiet = nosigpipe || load_relaxed_u32(&e->nosigpipe) != 0;
@@ -160,7 +173,7 @@ ssize_t ph_write(int fd, const void *buf, size_t bytes)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || (is_kernels(e->p) && load_relaxed_u32(&e->nosigpipe) == 0))
-		return PHI_SAFELY_LIBC(write(fd, buf, bytes));
+		return phi_result(PHI_SAFELY(phi_kernel_write(fd, buf, bytes)));
 	struct iovec iov = {(void *)buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
 	return do_write(fd, &iov, 1, false);
 }
@@ -181,14 +194,14 @@ int ph_close(int fd)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	phi_pipe_release(fd);
 	pthread_setcancelstate(state, NULL);
-	return PHI_CLOSE(fd);
+	return ended(PHI_CLOSE(fd));
 }
 
 // A new number for what stands behind an old one.
 static int duplicated(int from, int to)
 {
 	if (to < 0 || from == to)
-		return to;
+		return ended(to);
 	struct pipe_end *e = phi_pipe_find(from);
 	if (e != NULL) {
 		struct pipe_end *copy = take_in(to, e->p->name, false);
@@ -197,7 +210,7 @@ static int duplicated(int from, int to)
 	} else if (!phi_handle_unknown(from)) {
 		phi_handle_mark_foreign(to); // it may be polled by its other number
 	}
-	return to;
+	return ended(to);
 }
 
 int ph_dup(int fd)
@@ -265,11 +278,13 @@ int ph_fcntl(int fd, int command, ...)
 		phi_pipe_leave_ring(e->p, fd, 0, false); // the next lease has the new size
 		return (int)phi_result(phi_pipe_set_size(e->p, fd, (int)arg));
 	}
+	if (command == F_SETLKW || command == F_OFD_SETLKW)
+		return (int)phi_result(PHI_SAFELY(phi_kernel_lock(fd, command, (struct flock *)arg)));
 	int r = fcntl(fd, command, arg);
 	struct pipe_control *c = e == NULL ? NULL : phi_pipe_control(e->p);
 	if (c != NULL && command == F_GETPIPE_SZ && load_relaxed_u32(&c->asked_size) != 0)
 		r = (int)load_relaxed_u32(&c->asked_size);
-	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? duplicated(fd, r) : r;
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? duplicated(fd, r) : ended(r);
 }
 
 int ph_ioctl(int fd, unsigned long request, ...)
@@ -287,12 +302,12 @@ int ph_ioctl(int fd, unsigned long request, ...)
 	}
 	if (r == 0 && e != NULL && request == FIONBIO)
 		e->nonblock = *(int *)arg != 0;
-	return r;
+	return ended(r);
 }
 
 int ph_fstat(int fd, struct stat *st)
 {
-	return fstat(fd, st);
+	return ended(fstat(fd, st));
 }
 
 // ---- beyond POSIX ----

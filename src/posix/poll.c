@@ -12,6 +12,7 @@
 #include "core/handle.h"
 #include "posix/syscall.h"
 #include "signal/port.h"
+#include "sync/asleep.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +25,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define KERNEL_SIGSET_BYTES 8
 // Weak, because a static libc may keep epoll_ctl in one object with functions that the program needs:
 // then that one wins, and we see below that it did.
 #define PUBLIC __attribute__((weak, visibility("default")))
@@ -79,11 +79,14 @@ int phi_polls_expected(int fd)
 	return polls_come_here() ? 0 : announce(fd);
 }
 
-static int enter(long number, long a, long b, long c, long d, long e, long f)
+// SA_RESTART does not restart these.
+static int ended(int r)
 {
-	int r = (int)phi_enter_kernel(number, a, b, c, d, e, f);
-	phi_safepoint_ask(0); // SA_RESTART does not restart these
-	return r;
+	phi_safepoint_ask(0);
+	if (r >= 0)
+		return r;
+	errno = -r;
+	return -1;
 }
 
 static void announce_poll(const struct pollfd *fds, nfds_t n)
@@ -142,8 +145,7 @@ PUBLIC int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 	struct timespec left; // the kernel writes the rest back
 	if (timeout != NULL)
 		left = *timeout;
-	return enter(SYS_ppoll, (long)fds, (long)n, (long)(timeout == NULL ? NULL : &left), (long)mask,
-	             KERNEL_SIGSET_BYTES, 0);
+	return ended(phi_kernel_poll(fds, n, timeout == NULL ? NULL : &left, mask));
 }
 
 PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
@@ -155,8 +157,7 @@ PUBLIC int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	}
 	announce_poll(fds, n);
 	struct timespec left = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
-	return enter(SYS_ppoll, (long)fds, (long)n, (long)(timeout_ms < 0 ? NULL : &left), 0,
-	             KERNEL_SIGSET_BYTES, 0);
+	return ended(phi_kernel_poll(fds, n, timeout_ms < 0 ? NULL : &left, NULL));
 }
 
 static void announce_set(int n, const fd_set *set)
@@ -169,13 +170,10 @@ static void announce_set(int n, const fd_set *set)
 static int do_select(int n, fd_set *in, fd_set *out, fd_set *except, struct timespec *left,
                      const sigset_t *mask)
 {
-	const struct {
-		const sigset_t *mask;
-		size_t bytes;
-	} arg = {mask, KERNEL_SIGSET_BYTES};
+	fd_set *set[3] = {in, out, except};
 	announce_set(n, in);
 	announce_set(n, out);
-	return enter(SYS_pselect6, n, (long)in, (long)out, (long)except, (long)left, (long)&arg);
+	return ended(phi_kernel_select(n, set, left, mask));
 }
 
 PUBLIC int pselect(int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,

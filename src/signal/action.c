@@ -9,7 +9,6 @@
 
 #include "base/guard.h"
 #include "signal/fork.h"
-#include "signal/safepoint.h"
 #include "sync/due.h"
 
 #include <errno.h>
@@ -40,10 +39,6 @@ static void set(int signo, const struct signal_disposition *d)
 	fence_seq_cst();
 	table[signo].now = *d;
 	store_release_u32(version, *version + 1); // SIGNAL_TABLE
-	uint64_t bit = SIGNAL_BIT(signo);
-	bool waits = d->kind == SIGNAL_HANDLER && (d->user.sa_flags & SIGNAL_SAFEPOINT);
-	store_relaxed_u64(&phi_safepoint_signals,
-	                  waits ? phi_safepoint_signals | bit : phi_safepoint_signals & ~bit);
 }
 
 // ---- the kernel's side ----

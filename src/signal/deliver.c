@@ -12,6 +12,7 @@
 // thread, and is blocked until the room is left: then it comes again.
 #include "signal/port.h"
 
+#include "base/call.h"
 #include "signal/safepoint.h"
 
 #include <errno.h>
@@ -207,19 +208,38 @@ static void run_batch(int signo, siginfo_t *first, ucontext_t *context)
 		phi_bell_self(signo);
 }
 
-// To be handled at the thread's next safe point.
+// Blocked in the frame that is returned to, and sent to this thread once more: it comes again when that frame is left, or
+// at the safe point.
+static void hold_back(int signo, const siginfo_t *info, ucontext_t *context)
+{
+	const struct phi_self *self = phi_self();
+	block_in(context, signo);
+	if (syscall(SYS_rt_tgsigqueueinfo, self->pid, self->tid, signo, info) != 0)
+		syscall(SYS_kill, self->pid, signo); // its queue is full
+}
+
+// To be handled at the thread's next safe point. A call that is about to sleep ends; where it lies beneath another
+// handler, the kernel may be about to restart it when that returns, and the signal must be seen then.
 static void keep(int signo, const siginfo_t *info, ucontext_t *context)
 {
 	phi_inbox_lock();
 	bool kept = phi_inbox_hears(info) || accept(info);
 	phi_inbox_drain();
+	bool there = phi_inbox_count(signo) > 0;
 	phi_inbox_unlock();
+	if (kept && !there)
+		return; // a bell in vain
+	bool beneath = phi_call_beneath(context);
+	phi_safepoint_due(signo, !kept || beneath);
 	if (!kept) { // no room: the kernel keeps it until there is
-		struct phi_self *self = phi_self();
-		block_in(context, signo);
-		syscall(SYS_rt_tgsigqueueinfo, self->pid, self->tid, signo, info);
+		hold_back(signo, info, context);
+	} else if (beneath) {
+		const struct signal_record poke = {.signo = (uint16_t)signo, .pid = phi_self()->pid};
+		siginfo_t bell;
+		phi_bell_make(&bell, &poke);
+		hold_back(signo, &bell, context);
 	}
-	phi_safepoint_due(signo, !kept);
+	phi_call_break(context);
 }
 
 static bool stands_for_itself(int signo, const struct signal_disposition *d)

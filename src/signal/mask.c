@@ -6,6 +6,7 @@
 #include "signal/port.h"
 
 #include "signal/safepoint.h"
+#include "sync/asleep.h"
 
 #include <errno.h>
 #include <string.h>
@@ -103,8 +104,8 @@ int phi_signal_mask(int how, const sigset_t *set, sigset_t *old)
 		phi_signal_self.remasked = 1;
 		show(changed(phi_mask_of(&was), how, bits));
 	}
-	if (old != NULL)
-		*old = was;
+	if (old != NULL) // what is held back is not of the program's doing, nor to be put back by it
+		phi_mask_to(phi_mask_of(&was) & ~phi_safepoint_held(), old);
 	return 0;
 }
 
@@ -140,21 +141,8 @@ int phi_signal_pending(sigset_t *set)
 
 // ---- waiting for a handler ----
 
-static int suspend_unless_due(const sigset_t *mask)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (!phi_safepoint_waits())
-		sigsuspend(mask);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -EINTR;
-}
-
 int phi_signal_suspend(const sigset_t *mask)
 {
 	phi_signal_unblocking(~phi_mask_of(mask));
-	if (phi_safepoint_used())
-		return suspend_unless_due(mask);
-	return sigsuspend(mask) != 0 ? -errno : 0;
+	return phi_kernel_suspend(phi_mask_of(mask));
 }

@@ -13,14 +13,17 @@
 
 static __thread uint64_t due, held;
 
-uint64_t phi_safepoint_signals;
-
 void phi_safepoint_due(int signo, bool hold)
 {
 	due |= SIGNAL_BIT(signo);
 	if (hold)
 		held |= SIGNAL_BIT(signo);
 	store_relaxed_u32(&phi_due, 1);
+}
+
+uint64_t phi_safepoint_held(void)
+{
+	return held;
 }
 
 bool phi_safepoint_waits(void)
@@ -33,13 +36,14 @@ bool phi_safepoint_used(void)
 	return load_relaxed_u32(&phi_due_ever) != 0;
 }
 
-// The signals that have come, and are not blocked now: those that are stay pending.
+// The signals that have come, and are not blocked now: those that are stay pending. What is held back is blocked by
+// the stub.
 static uint64_t take_due(uint64_t mask)
 {
 	compiler_barrier();
 	store_relaxed_u32(&phi_due, 0); // before: what comes now says so again
 	compiler_barrier();
-	uint64_t signals = due & ~mask;
+	uint64_t signals = due & (~mask | held);
 	due &= ~signals;
 	return signals;
 }

@@ -15,8 +15,8 @@
 // From a stub: this signal's handler waits. `held`: the kernel holds more of it back until then.
 void phi_safepoint_due(int signo, bool held);
 bool phi_safepoint_waits(void);
-// The signals that have such a handler.
-extern uint64_t phi_safepoint_signals;
+// Blocked by the stub until the safe point.
+uint64_t phi_safepoint_held(void);
 bool phi_safepoint_used(void);
 
 // Run them: how many. *restart: they all have SA_RESTART.
@@ -39,16 +39,6 @@ static inline bool phi_safepoint_ask(int64_t result)
 			result_ = (call);               \
 		while (phi_safepoint_ask(result_)); \
 		result_;                            \
-	})
-
-// The same for a call of the C library, which sets errno.
-#define PHI_SAFELY_LIBC(call)                                \
-	({                                                       \
-		__typeof__(call) result_;                            \
-		do                                                   \
-			result_ = (call);                                \
-		while (phi_safepoint_ask(result_ < 0 ? -errno : 0)); \
-		result_;                                             \
 	})
 
 #endif

@@ -13,7 +13,7 @@
 #include "signal/port.h"
 
 #include "base/clock.h"
-#include "signal/safepoint.h"
+#include "sync/asleep.h"
 
 #include <errno.h>
 #include <string.h>
@@ -126,17 +126,6 @@ static void wake_up(void *arg)
 	show(t, false);
 }
 
-// With what is left of the time: the signal, -EAGAIN, -EINTR.
-static int kernel_take(uint64_t signals, siginfo_t *info, const struct timespec *left)
-{
-	int type;
-	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-	long r = syscall(SYS_rt_sigtimedwait, &signals, info, left, sizeof signals);
-	int e = errno;
-	pthread_setcanceltype(type, NULL);
-	return r < 0 ? -e : (int)r;
-}
-
 // Under the lock, which is let go: false if there is something to take after all.
 static bool fall_asleep(struct taking *t)
 {
@@ -169,26 +158,6 @@ static int choose(struct taking *t, const siginfo_t *got, siginfo_t *info)
 	return signo;
 }
 
-// A signal whose handler waits for a safe point must end the sleep, also one that comes right before it: so these are
-// blocked, and taken with the others; one of them goes back to this thread, and to its stub.
-static int take_or_be_due(uint64_t signals, siginfo_t *got, const struct timespec *left)
-{
-	uint64_t ours = load_relaxed_u64(&phi_safepoint_signals) & ~signals;
-	if (ours == 0)
-		return kernel_take(signals, got, left);
-	ours &= ~phi_mask_now();
-	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &ours, NULL, sizeof ours);
-	int r = phi_safepoint_waits() ? -EINTR : kernel_take(signals | ours, got, left);
-	if (r > 0 && (SIGNAL_BIT(r) & ours)) {
-		struct phi_self *s = phi_self();
-		if (syscall(SYS_rt_tgsigqueueinfo, s->pid, s->tid, r, got) != 0)
-			syscall(SYS_kill, s->pid, r); // its queue is full
-		r = -EINTR;
-	}
-	syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &ours, NULL, sizeof ours);
-	return r;
-}
-
 static int sleep_in_kernel(struct taking *t, siginfo_t *info, const struct timespec *left)
 {
 	siginfo_t got;
@@ -197,7 +166,7 @@ static int sleep_in_kernel(struct taking *t, siginfo_t *info, const struct times
 	show(t, true);
 	pthread_cleanup_push(wake_up, t);
 	t->woken = false;
-	r = take_or_be_due(t->signals, &got, left);
+	r = phi_kernel_take(t->signals, &got, left);
 	t->woken = true;
 	pthread_cleanup_pop(1);
 	return r > 0 ? choose(t, &got, info) : r;
@@ -273,7 +242,7 @@ static int take_from_kernel(uint64_t signals, siginfo_t *info, const struct time
 	if (signo != 0)
 		phi_inbox_pop(signo, info);
 	phi_inbox_unlock();
-	return signo != 0 ? signo : kernel_take(signals, info, timeout);
+	return signo != 0 ? signo : phi_kernel_take(signals, info, timeout);
 }
 
 int phi_signal_take(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)

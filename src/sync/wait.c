@@ -25,7 +25,10 @@ static int64_t remaining_ns(const struct phi_deadline *d)
 
 static int sleep_on_one(const struct phi_sleep *s, const struct phi_deadline *until)
 {
-	int r = phi_futex_wait(s->event, s->seen, remaining_ns(until));
+	int64_t left = remaining_ns(until);
+	int r = load_relaxed_u32(&phi_due_ever) == 0
+	            ? phi_futex_wait(s->event, s->seen, left)
+	            : phi_futex_wait_unless(&phi_due, s->event, s->seen, left);
 	return r == -ETIMEDOUT && remaining_ns(until) > 0 ? 0 : r;
 }
 
