@@ -51,9 +51,20 @@ void ring_close(struct ring *r)
 	close(r->fd);
 }
 
+// Whoever was in the middle of a call then is out of it when the image is written back: words that still
+// named him would be waited for, as he lives.
+static void forget_calls(struct pipe_control *image)
+{
+	image->write.word = image->read.word = 0;
+	memset(image->goers, 0, sizeof(image->goers));
+	memset(image->sleepers, 0, sizeof(image->sleepers));
+	image->goers_beyond = image->sleepers_beyond = 0;
+}
+
 void ring_remember(struct ring *r)
 {
 	memcpy(r->image, r->map, PIPE_PAGE);
+	forget_calls((struct pipe_control *)(r->image + PHI_REGION_BODY));
 }
 
 void ring_restore(struct ring *r)

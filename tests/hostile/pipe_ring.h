@@ -18,7 +18,7 @@ struct ring {
 	uint8_t *map;
 	struct pipe_control *c;
 	uint32_t *locks[RING_LOCKS];
-	uint8_t image[PIPE_PAGE]; // the control page at ring_remember
+	_Alignas(8) uint8_t image[PIPE_PAGE]; // the control page at ring_remember
 };
 
 // The path of the file that belongs to a pipe of ph_pipe, or to a FIFO, in a static buffer.
@@ -29,7 +29,7 @@ const char *ring_path_of_fifo(int fd);
 void ring_open(struct ring *r, int fd);
 void ring_close(struct ring *r);
 
-// Keep the control page, write it back. What stood in the ring stays.
+// Keep the control page, as if nobody was in a call, write it back. What stood in the ring stays.
 void ring_remember(struct ring *r);
 void ring_restore(struct ring *r);
 
