@@ -5,6 +5,7 @@
 #include "base/guard.h"
 
 #include "base/atomic.h"
+#include "base/self.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,28 +15,29 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-struct guarded {
-	uintptr_t base;
-	uintptr_t bytes; // may grow
-	uint32_t *damaged;
-	struct guarded *next; // set before the entry is published
-};
-
-static uintptr_t table; // struct guarded *
+static uintptr_t table; // struct phi_guarded *
 static pthread_mutex_t change = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before;
 static uintptr_t page_bytes; // set before the first entry is published
 
-static struct guarded *first(void)
+static struct phi_guarded *first(void)
 {
-	return (struct guarded *)load_acquire_ptr(&table); // GUARD_TABLE
+	return (struct phi_guarded *)load_acquire_ptr(&table); // GUARD_TABLE
 }
 
-static struct guarded *find(uintptr_t addr)
+// Whether the process has it, and is not a child of the one that had.
+static bool is_here(const struct phi_guarded *g)
 {
-	for (struct guarded *g = first(); g != NULL; g = g->next) {
+	uint32_t generation = load_relaxed_u32(&g->generation);
+	return generation == 0 ||
+	       generation == load_relaxed_u32((uint32_t *)load_acquire_ptr(&phi_fork_word));
+}
+
+static struct phi_guarded *find(uintptr_t addr)
+{
+	for (struct phi_guarded *g = first(); g != NULL; g = g->next) {
 		uintptr_t base = load_acquire_ptr(&g->base); // GUARD_ENTRY
-		if (base != 0 && addr >= base && addr - base < load_relaxed_ptr(&g->bytes))
+		if (base != 0 && addr >= base && addr - base < load_relaxed_ptr(&g->bytes) && is_here(g))
 			return g;
 	}
 	return NULL;
@@ -59,7 +61,7 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	int saved = errno;
-	struct guarded *g = info->si_code > 0 ? find((uintptr_t)info->si_addr) : NULL;
+	struct phi_guarded *g = info->si_code > 0 ? find((uintptr_t)info->si_addr) : NULL;
 	if (g == NULL) {
 		pass_on(sig, info, context);
 	} else {
@@ -102,12 +104,12 @@ bool phi_guard_chain(const struct sigaction *act, struct sigaction *old)
 	return installed;
 }
 
-static struct guarded *unused_entry(void)
+static struct phi_guarded *unused_entry(void)
 {
-	for (struct guarded *g = first(); g != NULL; g = g->next)
-		if (load_relaxed_ptr(&g->base) == 0)
+	for (struct phi_guarded *g = first(); g != NULL; g = g->next)
+		if (load_relaxed_ptr(&g->base) == 0 && load_relaxed_u32(&g->generation) == 0)
 			return g;
-	struct guarded *g = calloc(1, sizeof *g);
+	struct phi_guarded *g = calloc(1, sizeof *g);
 	if (g != NULL) {
 		g->next = first();
 		store_release_ptr(&table, (uintptr_t)g); // GUARD_TABLE
@@ -115,17 +117,37 @@ static struct guarded *unused_entry(void)
 	return g;
 }
 
+static void fill(struct phi_guarded *g, void *base, size_t bytes, uint32_t *damaged)
+{
+	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+	store_relaxed_ptr(&g->bytes, bytes);
+	g->damaged = damaged;
+	store_release_ptr(&g->base, (uintptr_t)base); // GUARD_ENTRY
+	install();
+}
+
+int phi_guard_add_own(struct phi_guarded *g, void *base, size_t bytes, uint32_t *damaged)
+{
+	if (pthread_mutex_trylock(&change) != 0)
+		return -EBUSY;
+	bool listed = load_relaxed_u32(&g->generation) != 0;
+	store_release_ptr(&g->base, 0); // GUARD_ENTRY
+	store_relaxed_u32(&g->generation, phi_process_generation());
+	if (!listed) {
+		g->next = first();
+		store_release_ptr(&table, (uintptr_t)g); // GUARD_TABLE
+	}
+	fill(g, base, bytes, damaged);
+	pthread_mutex_unlock(&change);
+	return 0;
+}
+
 int phi_guard_add(void *base, size_t bytes, uint32_t *damaged)
 {
 	pthread_mutex_lock(&change);
-	page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
-	struct guarded *g = unused_entry();
-	if (g != NULL) {
-		store_relaxed_ptr(&g->bytes, bytes);
-		g->damaged = damaged;
-		store_release_ptr(&g->base, (uintptr_t)base); // GUARD_ENTRY
-		install();
-	}
+	struct phi_guarded *g = unused_entry();
+	if (g != NULL)
+		fill(g, base, bytes, damaged);
 	pthread_mutex_unlock(&change);
 	return g == NULL ? -ENOMEM : 0;
 }
@@ -133,7 +155,7 @@ int phi_guard_add(void *base, size_t bytes, uint32_t *damaged)
 void phi_guard_extend(void *base, size_t bytes)
 {
 	pthread_mutex_lock(&change);
-	for (struct guarded *g = first(); g != NULL; g = g->next)
+	for (struct phi_guarded *g = first(); g != NULL; g = g->next)
 		if (load_relaxed_ptr(&g->base) == (uintptr_t)base && g->bytes < bytes)
 			store_relaxed_ptr(&g->bytes, bytes);
 	pthread_mutex_unlock(&change);
@@ -142,7 +164,7 @@ void phi_guard_extend(void *base, size_t bytes)
 void phi_guard_remove(void *base)
 {
 	pthread_mutex_lock(&change);
-	for (struct guarded *g = first(); g != NULL; g = g->next)
+	for (struct phi_guarded *g = first(); g != NULL; g = g->next)
 		if (load_relaxed_ptr(&g->base) == (uintptr_t)base)
 			store_release_ptr(&g->base, 0);
 	pthread_mutex_unlock(&change);

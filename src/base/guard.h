@@ -17,6 +17,17 @@
 
 // Guard [base, base + bytes); *damaged becomes 1 at a fault. 0 or -ENOMEM.
 int phi_guard_add(void *base, size_t bytes, uint32_t *damaged);
+// The same without memory of its own, for a mapping that a forked child does not inherit (base/self.h says in which
+// process it is guarded). `g` stays for ever, and guards one range at a time. 0, or -EBUSY: another thread is at it, or this
+// one below a signal handler.
+struct phi_guarded {
+	uintptr_t base;  // 0 = not in use
+	uintptr_t bytes; // may grow
+	uint32_t *damaged;
+	uint32_t generation;      // of the process; 0 = any
+	struct phi_guarded *next; // set before the entry is published
+};
+int phi_guard_add_own(struct phi_guarded *g, void *base, size_t bytes, uint32_t *damaged);
 // It has become larger.
 void phi_guard_extend(void *base, size_t bytes);
 void phi_guard_remove(void *base);

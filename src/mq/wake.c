@@ -4,6 +4,8 @@
 // side's sleepers is set under the other side's lock; whoever owes a wake-up is on duty while he does.
 #include "mq/queue.h"
 
+#include "core/record.h"
+
 #include <limits.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -394,7 +396,10 @@ static int sleep_on(struct mq_op *op, enum mq_side which)
 		.arg = &me,
 	};
 	phi_duty(&op->hold, &c->deathword);
+	struct phi_nap nap = phi_record_asleep(
+		which == MQ_RECEIVER ? RECORD_mq_receive : RECORD_mq_send, op->q->region.inode, true);
 	int r = phi_sleep(&sleep);
+	phi_record_awake(&nap);
 	sign_out(op, me.entry);
 	if (r == PHI_WOKEN_BY_DEATH)
 		phi_mq_wake_all(op->q);

@@ -6,6 +6,7 @@
 #include "pipe/pipe.h"
 
 #include "base/futex.h"
+#include "core/record.h"
 #include "sync/asleep.h"
 
 #include <errno.h>
@@ -297,8 +298,11 @@ static int await_bytes(struct pipe_end *e, struct pipe_control *c)
 	volatile int r = 1;
 	fence_seq_cst(); // PIPE_SLEEPERS
 	pthread_cleanup_push(phi_pipe_wake_up, slot);
-	if (load_relaxed_u32(&c->lease) == 0 && phi_pipe_ring_empty(c))
+	if (load_relaxed_u32(&c->lease) == 0 && phi_pipe_ring_empty(c)) {
+		struct phi_nap nap = phi_record_asleep(RECORD_pipe_peek, e->p->inode, false);
 		r = phi_kernel_poll(&pfd, 1, NULL, NULL);
+		phi_record_awake(&nap);
+	}
 	pthread_cleanup_pop(1);
 	if (r > 0)
 		sched_yield(); // others whom the same bytes have woken, in read(2), go first

@@ -110,6 +110,13 @@ static inline struct pipe_end *phi_pipe_find(int fd)
 	return (struct pipe_end *)phi_handle_find(fd, PHI_KIND_PIPE);
 }
 
+// By which it is known in a recording.
+static inline uint64_t phi_pipe_key(int fd)
+{
+	const struct pipe_end *e = phi_pipe_find(fd);
+	return e == NULL ? 0 : e->p->inode;
+}
+
 static inline struct pipe_control *phi_pipe_control(const struct pipe *p)
 {
 	return (struct pipe_control *)load_acquire_ptr(&p->control); // PIPE_ATTACHED

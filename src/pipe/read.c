@@ -5,6 +5,7 @@
 #include "pipe/pipe.h"
 
 #include "base/clock.h"
+#include "core/record.h"
 #include "sync/asleep.h"
 
 #include <errno.h>
@@ -235,8 +236,11 @@ void phi_pipe_wake_up(void *slot)
 
 static ssize_t plain_read(int fd, const struct iovec *iov, int count)
 {
-	return count == 1 ? phi_kernel_read(fd, iov->iov_base, iov->iov_len)
-	                  : phi_kernel_readv(fd, iov, count);
+	struct phi_nap nap = phi_record_asleep(RECORD_read, phi_pipe_key(fd), false);
+	ssize_t r = count == 1 ? phi_kernel_read(fd, iov->iov_base, iov->iov_len)
+	                       : phi_kernel_readv(fd, iov, count);
+	phi_record_awake(&nap);
+	return r;
 }
 
 struct sleeper {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "core/record.h"
 #include "sync/asleep.h"
 
 #include <errno.h>
@@ -75,9 +76,11 @@ ssize_t phi_pipe_put(int fd, struct pipe_bytes *bytes, size_t most, bool nosigpi
 		count = phi_pipe_bytes_iov(bytes, most, few, 8);
 		iov = few;
 	}
+	struct phi_nap nap = phi_record_asleep(RECORD_write, phi_pipe_key(fd), false);
 	ssize_t r = nosigpipe    ? put_quietly(fd, iov, count)
 	            : count == 1 ? phi_kernel_write(fd, iov->iov_base, iov->iov_len)
 	                         : phi_kernel_writev(fd, iov, count);
+	phi_record_awake(&nap);
 	if (r < 0)
 		return r;
 	phi_pipe_bytes_skip(bytes, (size_t)r);
@@ -237,7 +240,9 @@ static int sleep_for_room(struct pipe *p, int fd, size_t need, bool begun)
 	int64_t begin = phi_now_ns();
 	phi_enter(&h);
 	phi_duty(&h, &c->lease);
+	struct phi_nap nap = phi_record_asleep(RECORD_write, p->inode, true);
 	r = begun ? sleep_unrestarted(&s) : phi_sleep(&s);
+	phi_record_awake(&nap);
 	if (r == PHI_WOKEN_BY_DEATH)
 		phi_ring(&c->room_event, INT_MAX);
 	phi_leave(&h);
@@ -287,7 +292,9 @@ int phi_pipe_wait_holder(struct pipe *p, uint32_t *word)
 	if (held == tid && !cas_acq_rel_u32(word, tid, tid | PIPE_AWAITED))
 		return 0;
 	held = tid | PIPE_AWAITED;
+	struct phi_nap nap = phi_record_asleep(RECORD_write, p->inode, true);
 	int r = phi_futex_wait(word, held, HOLDER_SLICE_NS);
+	phi_record_awake(&nap);
 	if (r == -EINTR)
 		return r;
 	if (r == -ETIMEDOUT && holder_is_gone(p, tid) && cas_acq_rel_u32(word, held, 0))
@@ -441,7 +448,9 @@ int phi_pipe_await_room(int fd)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
 	struct timespec now = {0, 0};
+	struct phi_nap nap = phi_record_asleep(RECORD_write, phi_pipe_key(fd), false);
 	int r = phi_kernel_poll(&pfd, 1, phi_pipe_nonblock(fd) ? &now : NULL, NULL);
+	phi_record_awake(&nap);
 	return r < 0 ? r : r == 0 ? -EAGAIN : 0;
 }
 
@@ -452,7 +461,9 @@ static ssize_t write_unknown(struct pipe_end *e, const struct iovec *iov)
 	if (!phi_pipe_begin_unknown(e->p, e->p->unknown))
 		return -ENOMSG;
 	pthread_cleanup_push(phi_pipe_end_unknown, e->p->unknown);
+	struct phi_nap nap = phi_record_asleep(RECORD_write, e->p->inode, false);
 	r = phi_kernel_write(e->handle.fd, iov->iov_base, iov->iov_len);
+	phi_record_awake(&nap);
 	pthread_cleanup_pop(1);
 	return r;
 }

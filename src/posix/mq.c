@@ -25,6 +25,12 @@ static inline struct mq_queue *find(mqd_t mqdes)
 	return (struct mq_queue *)phi_handle_find((int)mqdes, PHI_KIND_MQ);
 }
 
+// By which it is known in a recording.
+static inline uint64_t key_of(const struct mq_queue *q)
+{
+	return q == NULL ? 0 : q->region.inode;
+}
+
 static inline bool nonblock(const struct mq_queue *q)
 {
 	return phi_description_nonblock(q->handle.description);
@@ -90,19 +96,31 @@ mqd_t ph_mq_open(const char *name, int oflag, ...)
 	if ((oflag & MQ_ACCESS) == MQ_ACCESS)
 		return (mqd_t)result(-EINVAL);
 	int state = begin_uncancellable();
-	return (mqd_t)end_uncancellable(state, open_queue(name, oflag, mode, wanted));
+	int r = open_queue(name, oflag, mode, wanted);
+	pthread_setcancelstate(state, NULL);
+	uint64_t key = r < 0 ? phi_record_key_of(name) : key_of(find(r));
+	phi_record_know(RECORD_OF_QUEUE, key, name);
+	return (mqd_t)PHI_DONE(mq_open, key, r);
 }
 
 int ph_mq_close(mqd_t mqdes)
 {
 	int state = begin_uncancellable();
-	return (int)end_uncancellable(state, phi_mq_close((int)mqdes));
+	uint64_t key = key_of(find(mqdes));
+	int r = phi_mq_close((int)mqdes);
+	pthread_setcancelstate(state, NULL);
+	phi_record_forget(RECORD_OF_QUEUE, key);
+	return (int)PHI_DONE(mq_close, key, r);
 }
 
 int ph_mq_unlink(const char *name)
 {
 	int state = begin_uncancellable();
-	return (int)end_uncancellable(state, phi_mq_unlink(name));
+	int r = phi_mq_unlink(name);
+	pthread_setcancelstate(state, NULL);
+	uint64_t key = phi_record_key_of(name);
+	phi_record_know(RECORD_OF_QUEUE, key, name);
+	return (int)PHI_DONE(mq_unlink, key, r);
 }
 
 static int check_send(const struct mq_queue *q, size_t len, unsigned prio)
@@ -121,15 +139,16 @@ int ph_mq_clocksend(mqd_t mqdes, const char *msg, size_t len, unsigned prio, clo
 	struct mq_queue *q = find(mqdes);
 	int r = check_send(q, len, prio);
 	if (r < 0)
-		return (int)result(r);
+		return (int)PHI_DONE(mq_send, key_of(q), r);
 	if (phi_mq_send_plain(q, msg, len, prio) && !phi_mq_is_damaged(q))
-		return (int)result(0);
+		return (int)PHI_DONE(mq_send, key_of(q), 0);
+	PHI_MAY_SLEEP;
 	struct mq_op op;
 	do {
 		begin(&op, q, clock, abstime);
 		r = phi_mq_end(&op, phi_mq_send(&op, msg, len, prio));
 	} while (phi_safepoint_ask(r));
-	return (int)result(r);
+	return (int)PHI_OVER(mq_send, key_of(q), r);
 }
 
 int ph_mq_timedsend(mqd_t mqdes, const char *msg, size_t len, unsigned prio,
@@ -163,17 +182,18 @@ ssize_t ph_mq_clockreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio, c
 	struct mq_queue *q = find(mqdes);
 	int r = check_receive(q, len);
 	if (r < 0)
-		return (ssize_t)result(r);
+		return (ssize_t)PHI_DONE(mq_receive, key_of(q), r);
 	int64_t len_plain = phi_mq_receive_plain(q, msg, prio);
 	if (len_plain >= 0 && !phi_mq_is_damaged(q))
-		return (ssize_t)result(len_plain);
+		return (ssize_t)PHI_DONE(mq_receive, key_of(q), len_plain);
+	PHI_MAY_SLEEP;
 	struct mq_op op;
 	int64_t got;
 	do {
 		begin(&op, q, clock, abstime);
 		got = end_receive(&op, phi_mq_receive(&op, msg, prio));
 	} while (phi_safepoint_ask(got));
-	return (ssize_t)result(got);
+	return (ssize_t)PHI_OVER(mq_receive, key_of(q), got);
 }
 
 ssize_t ph_mq_timedreceive(mqd_t mqdes, char *msg, size_t len, unsigned *prio,
@@ -192,25 +212,32 @@ ssize_t ph_mq_peek(mqd_t mqdes, char *msg, size_t len, unsigned *prio)
 	struct mq_queue *q = find(mqdes);
 	int r = check_receive(q, len);
 	if (r < 0)
-		return (ssize_t)result(r);
+		return (ssize_t)PHI_DONE(mq_peek, key_of(q), r);
 	struct mq_op op;
 	begin(&op, q, CLOCK_REALTIME, NULL);
 	op.nonblock = true;
-	return (ssize_t)result(end_receive(&op, phi_mq_peek(&op, msg, prio)));
+	return (ssize_t)PHI_DONE(mq_peek, key_of(q), end_receive(&op, phi_mq_peek(&op, msg, prio)));
 }
 
 // One that cannot block.
-static int run(mqd_t mqdes, int (*body)(struct mq_op *, void *), void *arg)
+static int run(struct mq_queue *q, int (*body)(struct mq_op *, void *), void *arg)
 {
-	struct mq_queue *q = find(mqdes);
 	if (q == NULL)
-		return (int)result(-EBADF);
+		return -EBADF;
 	struct mq_op op;
 	begin(&op, q, CLOCK_REALTIME, NULL);
 	op.nonblock = true;
 	int state = begin_uncancellable();
-	return (int)end_uncancellable(state, phi_mq_end(&op, body(&op, arg)));
+	int r = phi_mq_end(&op, body(&op, arg));
+	pthread_setcancelstate(state, NULL);
+	return r;
 }
+
+#define RUN(op, mqdes, body, arg)                                    \
+	({                                                               \
+		struct mq_queue *q_ = find(mqdes);                           \
+		(int)PHI_DONE(op, key_of(q_), run(q_, body, (void *)(arg))); \
+	})
 
 static int notify(struct mq_op *op, void *arg)
 {
@@ -219,7 +246,7 @@ static int notify(struct mq_op *op, void *arg)
 
 int ph_mq_notify(mqd_t mqdes, const struct sigevent *notification)
 {
-	return run(mqdes, notify, (void *)notification);
+	return RUN(mq_notify, mqdes, notify, notification);
 }
 
 static int subscribe(struct mq_op *op, void *arg)
@@ -229,7 +256,7 @@ static int subscribe(struct mq_op *op, void *arg)
 
 int ph_mq_subscribe(mqd_t mqdes, const struct sigevent *event)
 {
-	return run(mqdes, subscribe, (void *)event);
+	return RUN(mq_subscribe, mqdes, subscribe, event);
 }
 
 static int unsubscribe(struct mq_op *op, void *arg)
@@ -239,7 +266,7 @@ static int unsubscribe(struct mq_op *op, void *arg)
 
 int ph_mq_unsubscribe(mqd_t mqdes, int subscription)
 {
-	return run(mqdes, unsubscribe, &subscription);
+	return RUN(mq_unsubscribe, mqdes, unsubscribe, &subscription);
 }
 
 static void read_attributes(const struct mq_queue *q, struct mq_attr *attr)
@@ -285,7 +312,7 @@ static int reserve(struct mq_op *op, void *loan)
 
 int ph_mq_reserve(mqd_t mqdes, struct ph_mq_loan *loan)
 {
-	return run(mqdes, reserve, loan);
+	return RUN(mq_reserve, mqdes, reserve, loan);
 }
 
 int ph_mq_clockcommit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned prio,
@@ -295,13 +322,14 @@ int ph_mq_clockcommit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned
 	struct mq_queue *q = find(mqdes);
 	int r = check_send(q, len, prio);
 	if (r < 0)
-		return (int)result(r);
+		return (int)PHI_DONE(mq_commit, key_of(q), r);
+	PHI_MAY_SLEEP;
 	struct mq_op op;
 	do {
 		begin(&op, q, clock, abstime);
 		r = phi_mq_end(&op, phi_mq_commit(&op, loan, len, prio));
 	} while (phi_safepoint_ask(r));
-	return (int)result(r);
+	return (int)PHI_OVER(mq_commit, key_of(q), r);
 }
 
 int ph_mq_commit(mqd_t mqdes, struct ph_mq_loan *loan, size_t len, unsigned prio)
@@ -315,14 +343,15 @@ int ph_mq_clockborrow(mqd_t mqdes, struct ph_mq_loan *loan, clockid_t clock,
 	pthread_testcancel();
 	struct mq_queue *q = find(mqdes);
 	if (q == NULL || !q->can_receive)
-		return (int)result(-EBADF);
+		return (int)PHI_DONE(mq_borrow, key_of(q), -EBADF);
+	PHI_MAY_SLEEP;
 	struct mq_op op;
 	int r;
 	do {
 		begin(&op, q, clock, abstime);
 		r = phi_mq_end(&op, phi_mq_borrow(&op, loan));
 	} while (phi_safepoint_ask(r));
-	return (int)result(r);
+	return (int)PHI_OVER(mq_borrow, key_of(q), r);
 }
 
 int ph_mq_borrow(mqd_t mqdes, struct ph_mq_loan *loan)
@@ -337,7 +366,7 @@ static int release(struct mq_op *op, void *loan)
 
 int ph_mq_release(mqd_t mqdes, struct ph_mq_loan *loan)
 {
-	return run(mqdes, release, loan);
+	return RUN(mq_release, mqdes, release, loan);
 }
 
 static int cancel(struct mq_op *op, void *loan)
@@ -347,7 +376,7 @@ static int cancel(struct mq_op *op, void *loan)
 
 int ph_mq_cancel(mqd_t mqdes, struct ph_mq_loan *loan)
 {
-	return run(mqdes, cancel, loan);
+	return RUN(mq_cancel, mqdes, cancel, loan);
 }
 
 int ph_mq_setpoll(mqd_t mqdes, int on)

@@ -36,9 +36,17 @@ static struct pipe_end *take_in(int fd, const char *name, bool made)
 	struct pipe_end *e = phi_pipe_adopt(fd, name, made);
 	if (e != NULL)
 		phi_polls_expected(fd);
+	if (e != NULL && e->p->is_fifo)
+		phi_record_know(RECORD_OF_PIPE, e->p->inode, e->p->name);
 	pthread_setcancelstate(state, NULL);
 	errno = saved;
 	return e;
+}
+
+// By which it is known in a recording.
+static inline uint64_t key_of(const struct pipe_end *e)
+{
+	return e == NULL ? 0 : e->p->inode;
 }
 
 static inline struct pipe_end *find(int fd)
@@ -56,8 +64,7 @@ int ph_pipe2(int fds[2], int flags)
 	if (pipe2(fds, flags) != 0)
 		return ended(-1);
 	take_in(fds[0], NULL, true);
-	take_in(fds[1], NULL, true);
-	return ended(0);
+	return (int)PHI_DONE(pipe, key_of(take_in(fds[1], NULL, true)), 0);
 }
 
 int ph_pipe(int fds[2])
@@ -85,17 +92,22 @@ static bool takes_mode(int flags)
 	return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-static int opened(int fd, const char *path, int flags)
+static bool is_fifo(int fd, int flags)
 {
 	struct stat st;
-	if (fd >= 0 && !(flags & O_PATH) && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
-		take_in(fd, path, false);
-	return fd;
+	return fd >= 0 && !(flags & O_PATH) && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-static int open_safely(int dir, const char *path, int flags, mode_t mode)
+static int open_at(int dirfd, const char *path, int flags, mode_t mode)
 {
-	return (int)phi_result(PHI_SAFELY(phi_kernel_openat(dir, path, flags, mode)));
+	PHI_MAY_SLEEP;
+	struct phi_nap nap = phi_record_asleep(RECORD_open, 0, false); // a FIFO's other end is awaited
+	int fd = (int)phi_result(PHI_SAFELY(phi_kernel_openat(dirfd, path, flags, mode)));
+	phi_record_awake(&nap);
+	if (!is_fifo(fd, flags))
+		return fd;
+	struct pipe_end *e = take_in(fd, path, false);
+	return (int)PHI_OVER(open, key_of(e), fd);
 }
 
 int ph_open(const char *path, int flags, ...)
@@ -107,7 +119,7 @@ int ph_open(const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 		va_end(args);
 	}
-	return opened(open_safely(AT_FDCWD, path, flags, mode), path, flags);
+	return open_at(AT_FDCWD, path, flags, mode);
 }
 
 int ph_openat(int dirfd, const char *path, int flags, ...)
@@ -119,7 +131,7 @@ int ph_openat(int dirfd, const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 		va_end(args);
 	}
-	return opened(open_safely(dirfd, path, flags, mode), path, flags);
+	return open_at(dirfd, path, flags, mode);
 }
 
 // ---- reading and writing ----
@@ -132,26 +144,52 @@ static inline bool is_kernels(const struct pipe *p)
 	       phi_pipe_control(p) == NULL;
 }
 
+static inline ssize_t read_end(struct pipe_end *e, const struct iovec *iov, int count)
+{
+	pthread_testcancel();
+	PHI_MAY_SLEEP;
+	return PHI_OVER(read, key_of(e), PHI_SAFELY(phi_pipe_read(e, iov, count)));
+}
+
+// A pipe that is the kernel's.
+static ssize_t read_kernels(struct pipe_end *e, void *buf, size_t bytes)
+{
+	PHI_MAY_SLEEP;
+	struct phi_nap nap = phi_record_asleep(RECORD_read, key_of(e), false);
+	ssize_t r = PHI_SAFELY(phi_kernel_read(e->handle.fd, buf, bytes));
+	phi_record_awake(&nap);
+	return PHI_OVER(read, key_of(e), r);
+}
+
+static ssize_t write_kernels(struct pipe_end *e, const void *buf, size_t bytes)
+{
+	PHI_MAY_SLEEP;
+	struct phi_nap nap = phi_record_asleep(RECORD_write, key_of(e), false);
+	ssize_t r = PHI_SAFELY(phi_kernel_write(e->handle.fd, buf, bytes));
+	phi_record_awake(&nap);
+	return PHI_OVER(write, key_of(e), r);
+}
+
 ssize_t ph_readv(int fd, const struct iovec *iov, int count)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->readable)
 		return phi_result(PHI_SAFELY(phi_kernel_readv(fd, iov, count)));
-	pthread_testcancel();
-	return phi_result(PHI_SAFELY(phi_pipe_read(e, iov, count)));
+	return read_end(e, iov, count);
 }
 
 ssize_t ph_read(int fd, void *buf, size_t bytes)
 {
 	struct pipe_end *e = find(fd);
-	if (e == NULL || !e->readable || is_kernels(e->p))
+	if (e == NULL || !e->readable)
 		return phi_result(PHI_SAFELY(phi_kernel_read(fd, buf, bytes)));
-	pthread_testcancel();
+	if (is_kernels(e->p))
+		return read_kernels(e, buf, bytes);
 	struct iovec iov = {buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
-	return phi_result(PHI_SAFELY(phi_pipe_read(e, &iov, 1)));
+	return read_end(e, &iov, 1);
 }
 
-static ssize_t do_write(int fd, const struct iovec *iov, int count, bool nosigpipe)
+static inline ssize_t do_write(int fd, const struct iovec *iov, int count, bool nosigpipe)
 {
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->writable) {
@@ -161,7 +199,8 @@ static ssize_t do_write(int fd, const struct iovec *iov, int count, bool nosigpi
 	}
 	pthread_testcancel();
 	bool quiet = nosigpipe || load_relaxed_u32(&e->nosigpipe) != 0;
-	return phi_result(PHI_SAFELY(phi_pipe_write(e, iov, count, quiet)));
+	PHI_MAY_SLEEP;
+	return PHI_OVER(write, key_of(e), PHI_SAFELY(phi_pipe_write(e, iov, count, quiet)));
 }
 
 ssize_t ph_writev(int fd, const struct iovec *iov, int count)
@@ -172,8 +211,10 @@ ssize_t ph_writev(int fd, const struct iovec *iov, int count)
 ssize_t ph_write(int fd, const void *buf, size_t bytes)
 {
 	struct pipe_end *e = find(fd);
-	if (e == NULL || (is_kernels(e->p) && load_relaxed_u32(&e->nosigpipe) == 0))
+	if (e == NULL)
 		return phi_result(PHI_SAFELY(phi_kernel_write(fd, buf, bytes)));
+	if (is_kernels(e->p) && load_relaxed_u32(&e->nosigpipe) == 0)
+		return write_kernels(e, buf, bytes);
 	struct iovec iov = {(void *)buf, bytes <= SSIZE_MAX ? bytes : SSIZE_MAX};
 	return do_write(fd, &iov, 1, false);
 }
@@ -191,10 +232,12 @@ int ph_close(int fd)
 	if (phi_handle_find(fd, PHI_KIND_MQ) != NULL)
 		return ph_mq_close((mqd_t)fd);
 	int state;
+	uint64_t key = key_of(phi_pipe_find(fd));
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	phi_pipe_release(fd);
 	pthread_setcancelstate(state, NULL);
-	return ended(PHI_CLOSE(fd));
+	int r = PHI_CLOSE(fd);
+	return key == 0 ? ended(r) : (int)PHI_DONE(close, key, r < 0 ? -errno : r);
 }
 
 // A new number for what stands behind an old one.
@@ -320,7 +363,8 @@ int ph_export(int fd)
 		return (int)phi_result(fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? 0 : -EBADF);
 	phi_description_raise(e->p->family, FAMILY_EXPORTED);
 	phi_pipe_ring_known(e->p);
-	return (int)phi_result(phi_pipe_leave_ring(e->p, fd, PIPE_EXPORTED, false));
+	return (int)PHI_DONE(pipe_export, key_of(e),
+	                     phi_pipe_leave_ring(e->p, fd, PIPE_EXPORTED, false));
 }
 
 void ph_pipe_forget(int fd)
@@ -334,7 +378,8 @@ ssize_t ph_pipe_reserve(int fd, size_t bytes, struct iovec iov[2], int *count)
 	if (e == NULL || !e->writable)
 		return phi_result(-EBADF);
 	pthread_testcancel();
-	return phi_result(PHI_SAFELY(phi_pipe_reserve(e, bytes, iov, count)));
+	PHI_MAY_SLEEP;
+	return PHI_OVER(pipe_reserve, key_of(e), PHI_SAFELY(phi_pipe_reserve(e, bytes, iov, count)));
 }
 
 ssize_t ph_pipe_commit(int fd, size_t bytes)
@@ -342,7 +387,8 @@ ssize_t ph_pipe_commit(int fd, size_t bytes)
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->writable)
 		return phi_result(-EBADF);
-	return phi_result(phi_pipe_commit(e, bytes));
+	PHI_MAY_SLEEP;
+	return PHI_OVER(pipe_commit, key_of(e), phi_pipe_commit(e, bytes));
 }
 
 ssize_t ph_pipe_peek(int fd, struct iovec iov[2], int *count)
@@ -351,7 +397,8 @@ ssize_t ph_pipe_peek(int fd, struct iovec iov[2], int *count)
 	if (e == NULL || !e->readable)
 		return phi_result(-EBADF);
 	pthread_testcancel();
-	return phi_result(PHI_SAFELY(phi_pipe_peek(e, iov, count)));
+	PHI_MAY_SLEEP;
+	return PHI_OVER(pipe_peek, key_of(e), PHI_SAFELY(phi_pipe_peek(e, iov, count)));
 }
 
 int ph_pipe_consume(int fd, size_t bytes)
@@ -359,7 +406,7 @@ int ph_pipe_consume(int fd, size_t bytes)
 	struct pipe_end *e = find(fd);
 	if (e == NULL || !e->readable)
 		return (int)phi_result(-EBADF);
-	return (int)phi_result(phi_pipe_consume(e, bytes));
+	return (int)PHI_DONE(pipe_consume, key_of(e), phi_pipe_consume(e, bytes));
 }
 
 int ph_pipe_info(int fd, struct ph_pipe_info *info)

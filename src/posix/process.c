@@ -35,6 +35,7 @@ __attribute__((destructor)) static void at_exit(void)
 // A child of fork usually ends so; one of vfork always does, and has nothing to let go.
 PUBLIC void _exit(int status)
 {
+	phi_record_exit();
 	phi_signal_exit();
 	phi_pipe_exit();
 	for (;;)

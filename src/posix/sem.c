@@ -23,6 +23,12 @@ static inline int result(int r)
 	return (int)phi_result(r);
 }
 
+// By which it is known in a recording: where it is.
+static inline uint64_t key_of(const void *sem)
+{
+	return (uintptr_t)sem;
+}
+
 // One that is not plain has holders, or is none of ours: *s is NULL then, and the result says why.
 static int find(const struct sem_word *w, struct sem **s)
 {
@@ -52,7 +58,7 @@ int ph_sem_init(sem_t *sem, int pshared, unsigned int value)
 	w->cpu = 0;
 	store_relaxed_u32(&w->word, value);
 	store_release_u32(&w->kind, pshared ? SEM_SHARED : SEM_PRIVATE);
-	return 0;
+	return (int)PHI_DONE(sem_init, key_of(w), 0);
 }
 
 int ph_sem_destroy(sem_t *sem)
@@ -61,7 +67,7 @@ int ph_sem_destroy(sem_t *sem)
 	if (load_relaxed_u32(&w->kind) - SEM_PRIVATE > SEM_SHARED - SEM_PRIVATE)
 		return result(-EINVAL);
 	store_relaxed_u32(&w->kind, 0);
-	return 0;
+	return (int)PHI_DONE(sem_destroy, key_of(w), 0);
 }
 
 // ---- named ----
@@ -82,10 +88,9 @@ sem_t *ph_sem_open(const char *name, int oflag, ...)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_sem_open(name, oflag, mode, value, &w);
 	pthread_setcancelstate(state, NULL);
-	if (r == 0)
-		return (sem_t *)w;
-	errno = -r;
-	return SEM_FAILED;
+	uint64_t key = r < 0 ? phi_record_key_of(name) : key_of(w);
+	phi_record_know(RECORD_OF_SEM, key, name);
+	return PHI_DONE(sem_open, key, r) == 0 ? (sem_t *)w : SEM_FAILED;
 }
 
 int ph_sem_close(sem_t *sem)
@@ -94,7 +99,8 @@ int ph_sem_close(sem_t *sem)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_sem_close(word_of(sem));
 	pthread_setcancelstate(state, NULL);
-	return result(r);
+	phi_record_forget(RECORD_OF_SEM, key_of(sem));
+	return (int)PHI_DONE(sem_close, key_of(sem), r);
 }
 
 int ph_sem_unlink(const char *name)
@@ -103,7 +109,10 @@ int ph_sem_unlink(const char *name)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_sem_unlink(name);
 	pthread_setcancelstate(state, NULL);
-	return result(r == -EINVAL ? -ENOENT : r); // what cannot be a name does not exist
+	uint64_t key = phi_record_key_of(name);
+	phi_record_know(RECORD_OF_SEM, key, name);
+	// What cannot be a name does not exist.
+	return (int)PHI_DONE(sem_unlink, key, r == -EINVAL ? -ENOENT : r);
 }
 
 // ---- waiting ----
@@ -119,7 +128,9 @@ static __attribute__((noinline)) int wait_not_plainly(struct sem_word *w, clocki
                                                       const struct timespec *abstime)
 {
 	const struct sem_wait wait = {clock, abstime, 1};
-	return result(
+	PHI_MAY_SLEEP;
+	return (int)PHI_OVER(
+		sem_wait, key_of(w),
 		PHI_SAFELY(phi_sem_is_plain(w) ? phi_sem_wait_slow(w, &wait) : take_held(w, &wait)));
 }
 
@@ -132,13 +143,16 @@ static inline bool wait_plainly(struct sem_word *w)
 
 int ph_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *abstime)
 {
-	return wait_plainly(word_of(sem)) ? result(0) : wait_not_plainly(word_of(sem), clock, abstime);
+	if (wait_plainly(word_of(sem)))
+		return (int)PHI_DONE(sem_wait, key_of(sem), 0);
+	return wait_not_plainly(word_of(sem), clock, abstime);
 }
 
 int ph_sem_wait(sem_t *sem)
 {
-	return wait_plainly(word_of(sem)) ? result(0)
-	                                  : wait_not_plainly(word_of(sem), CLOCK_REALTIME, NULL);
+	if (wait_plainly(word_of(sem)))
+		return (int)PHI_DONE(sem_wait, key_of(sem), 0);
+	return wait_not_plainly(word_of(sem), CLOCK_REALTIME, NULL);
 }
 
 int ph_sem_timedwait(sem_t *sem, const struct timespec *abstime)
@@ -150,10 +164,10 @@ int ph_sem_trywait(sem_t *sem)
 {
 	struct sem_word *w = word_of(sem);
 	if (__builtin_expect(phi_sem_is_plain(w), 1))
-		return result(phi_sem_try_plain(w) ? 0 : -EAGAIN);
+		return (int)PHI_DONE(sem_trywait, key_of(w), phi_sem_try_plain(w) ? 0 : -EAGAIN);
 	struct sem *s;
 	int r = find(w, &s);
-	return result(r < 0 ? r : phi_sem_try_take(s, 1));
+	return (int)PHI_DONE(sem_trywait, key_of(w), r < 0 ? r : phi_sem_try_take(s, 1));
 }
 
 int ph_sem_take(sem_t *sem, unsigned int units, clockid_t clock, const struct timespec *abstime)
@@ -164,7 +178,8 @@ int ph_sem_take(sem_t *sem, unsigned int units, clockid_t clock, const struct ti
 	int r = find_with_holders(sem, &s);
 	if (r == 0 && (units == 0 || units > PH_SEM_HOLDERS_VALUE_MAX))
 		r = -EINVAL;
-	return result(r < 0 ? r : PHI_SAFELY(phi_sem_take(s, &wait)));
+	PHI_MAY_SLEEP;
+	return (int)PHI_OVER(sem_take, key_of(sem), r < 0 ? r : PHI_SAFELY(phi_sem_take(s, &wait)));
 }
 
 // ---- giving ----
@@ -181,14 +196,16 @@ static int give(struct sem_word *w, unsigned units)
 int ph_sem_post(sem_t *sem)
 {
 	struct sem_word *w = word_of(sem);
-	if (__builtin_expect(phi_sem_is_plain(w), 1))
-		return result(phi_sem_post_plain(w));
-	return result(give(w, 1));
+	int r = __builtin_expect(phi_sem_is_plain(w), 1) ? phi_sem_post_plain(w) : give(w, 1);
+	if (__builtin_expect(r == 0, 1))
+		return (int)PHI_DONE(sem_post, key_of(w), 0);
+	return (int)PHI_DONE(sem_post, key_of(w), r);
 }
 
 int ph_sem_give(sem_t *sem, unsigned int units)
 {
-	return result(phi_sem_is_plain(word_of(sem)) ? -EINVAL : give(word_of(sem), units));
+	int r = phi_sem_is_plain(word_of(sem)) ? -EINVAL : give(word_of(sem), units);
+	return (int)PHI_DONE(sem_give, key_of(sem), r);
 }
 
 // ---- looking ----

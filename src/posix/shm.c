@@ -10,6 +10,7 @@
 #include "shm/shm.h"
 
 #include <fcntl.h>
+#include <string.h>
 
 _Static_assert(PH_SHM_SEAL_SEAL == F_SEAL_SEAL && PH_SHM_SEAL_SHRINK == F_SEAL_SHRINK &&
                    PH_SHM_SEAL_GROW == F_SEAL_GROW && PH_SHM_SEAL_WRITE == F_SEAL_WRITE,
@@ -28,16 +29,38 @@ static int end_uncancellable(int state, int r)
 	return (int)phi_result(r);
 }
 
+// By which it is known in a recording: its name.
+static uint64_t key_of(const char *name)
+{
+	const char *bare = name == NULL ? "(no name)" : name + strspn(name, "/");
+	uint64_t key = phi_record_key_of(bare);
+	phi_record_know(RECORD_OF_SHM, key, bare);
+	return key;
+}
+
+static uint64_t key_at(const struct shm_mapping *m)
+{
+	return key_of(m == NULL || m->file[0] == '\0' ? NULL : m->file + strlen(SHM_PREFIX));
+}
+
+#define DONE(op, key, state, call)           \
+	({                                       \
+		const uint64_t of_ = (key);          \
+		const int r_ = (call);               \
+		pthread_setcancelstate(state, NULL); \
+		(int)PHI_DONE(op, of_, r_);          \
+	})
+
 int ph_shm_open(const char *name, int oflag, mode_t mode)
 {
 	int state = begin_uncancellable();
-	return end_uncancellable(state, phi_shm_open(name, oflag, mode));
+	return DONE(shm_open, key_of(name), state, phi_shm_open(name, oflag, mode));
 }
 
 int ph_shm_unlink(const char *name)
 {
 	int state = begin_uncancellable();
-	return end_uncancellable(state, phi_shm_unlink(name));
+	return DONE(shm_unlink, key_of(name), state, phi_shm_unlink(name));
 }
 
 void *ph_shm_map(const char *name, size_t size, int flags, mode_t mode, size_t reach)
@@ -45,7 +68,7 @@ void *ph_shm_map(const char *name, size_t size, int flags, mode_t mode, size_t r
 	void *addr = NULL;
 	struct shm_wish wish = {.size = size, .flags = flags, .mode = mode, .reach = reach};
 	int state = begin_uncancellable();
-	int r = end_uncancellable(state, phi_shm_map(name, &wish, &addr));
+	int r = DONE(shm_map, key_of(name), state, phi_shm_map(name, &wish, &addr));
 	return r < 0 ? NULL : addr;
 }
 
@@ -54,14 +77,14 @@ void *ph_shm_map_fd(int fd, size_t size, int flags, size_t reach)
 	void *addr = NULL;
 	struct shm_wish wish = {.size = size, .flags = flags, .reach = reach};
 	int state = begin_uncancellable();
-	int r = end_uncancellable(state, phi_shm_map_fd(fd, &wish, &addr));
+	int r = DONE(shm_map, key_of(NULL), state, phi_shm_map_fd(fd, &wish, &addr));
 	return r < 0 ? NULL : addr;
 }
 
 int ph_shm_unmap(void *addr)
 {
 	int state = begin_uncancellable();
-	return end_uncancellable(state, phi_shm_unmap(addr));
+	return DONE(shm_unmap, key_at(phi_shm_find(addr)), state, phi_shm_unmap(addr));
 }
 
 size_t ph_shm_size(const void *addr)
@@ -75,7 +98,7 @@ int ph_shm_grow(void *addr, size_t size)
 {
 	struct shm_mapping *m = phi_shm_find(addr);
 	int state = begin_uncancellable();
-	return end_uncancellable(state, m == NULL ? -EINVAL : phi_shm_grow(m, size));
+	return DONE(shm_grow, key_at(m), state, m == NULL ? -EINVAL : phi_shm_grow(m, size));
 }
 
 int ph_shm_fd(const void *addr)
@@ -88,7 +111,7 @@ int ph_shm_seal(void *addr, int seals)
 {
 	struct shm_mapping *m = phi_shm_find(addr);
 	int state = begin_uncancellable();
-	return end_uncancellable(state, m == NULL ? -EINVAL : phi_shm_seal(m, seals));
+	return DONE(shm_seal, key_at(m), state, m == NULL ? -EINVAL : phi_shm_seal(m, seals));
 }
 
 int ph_shm_info(const void *addr, struct ph_shm_info *info)

@@ -39,7 +39,8 @@ static bool is_signal(int sig)
 
 int ph_kill(pid_t pid, int sig)
 {
-	return result(phi_signal_send(pid, sig, SI_USER, (union sigval){.sival_ptr = NULL}));
+	return (int)PHI_DONE(kill, phi_record_signal(pid, sig),
+	                     phi_signal_send(pid, sig, SI_USER, (union sigval){.sival_ptr = NULL}));
 }
 
 int ph_killpg(pid_t pgrp, int sig)
@@ -51,7 +52,8 @@ int ph_killpg(pid_t pgrp, int sig)
 
 int ph_sigqueue(pid_t pid, int sig, const union sigval value)
 {
-	return result(phi_signal_send(pid, sig, SI_QUEUE, value));
+	return (int)PHI_DONE(sigqueue, phi_record_signal(pid, sig),
+	                     phi_signal_send(pid, sig, SI_QUEUE, value));
 }
 
 int ph_raise(int sig)
@@ -102,7 +104,9 @@ int ph_getitimer(int which, struct itimerval *value)
 int ph_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	store_relaxed_i32(&phi_process_hooks, 1);
-	return result(phi_signal_action(sig, act, old));
+	if (act == NULL)
+		return result(phi_signal_action(sig, act, old));
+	return (int)PHI_DONE(sigaction, phi_record_signal(0, sig), phi_signal_action(sig, act, old));
 }
 
 // Signals for which siginterrupt was called, as the C library keeps them for signal().
@@ -277,7 +281,11 @@ int ph_sigismember(const sigset_t *set, int sig)
 
 int ph_sigsuspend(const sigset_t *mask)
 {
-	return result(phi_signal_suspend(mask));
+	PHI_MAY_SLEEP;
+	struct phi_nap nap = phi_record_asleep(RECORD_sigsuspend, 0, false);
+	int r = phi_signal_suspend(mask);
+	phi_record_awake(&nap);
+	return (int)PHI_OVER(sigsuspend, 0, r);
 }
 
 int ph_pause(void)
@@ -289,10 +297,23 @@ int ph_pause(void)
 	return ph_sigsuspend(&mask);
 }
 
+// Recorded by what came, and from whom.
+static int take(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+{
+	PHI_MAY_SLEEP;
+	struct phi_nap nap = phi_record_asleep(RECORD_sigwait, 0, false);
+	int r = phi_signal_take(set, info, timeout);
+	phi_record_awake(&nap);
+	const uint64_t key = r > 0 ? phi_record_signal(phi_sender_of(info), r) : 0;
+	PHI_PROBE(sigwait, key, r);
+	phi_record_after(RECORD_sigwait, key, r, before_);
+	return r;
+}
+
 int ph_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
 	siginfo_t got;
-	int r = phi_signal_take(set, &got, timeout);
+	int r = take(set, &got, timeout);
 	if (r > 0 && info != NULL)
 		*info = got;
 	return result(r);
@@ -308,7 +329,7 @@ int ph_sigwait(const sigset_t *set, int *sig)
 	siginfo_t info;
 	int r;
 	do {
-		r = phi_signal_take(set, &info, NULL);
+		r = take(set, &info, NULL);
 		phi_safepoint_ask(0);
 	} while (r == -EINTR);
 	if (r < 0)
@@ -336,13 +357,21 @@ const void *ph_siginfo_payload(const siginfo_t *info, size_t *bytes)
 
 // ---- named ports ----
 
+// By which one is known in a recording.
+static uint64_t key_of(const char *name)
+{
+	uint64_t key = phi_record_key_of(name);
+	phi_record_know(RECORD_OF_PORT, key, name);
+	return key;
+}
+
 int ph_sigport_join(const char *name, const sigset_t *set, mode_t mode)
 {
 	int state;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_named_join(name, phi_mask_of(set), mode);
 	pthread_setcancelstate(state, NULL);
-	return result(r);
+	return (int)PHI_DONE(sigport_join, key_of(name), r);
 }
 
 int ph_sigport_leave(const char *name)
@@ -351,7 +380,7 @@ int ph_sigport_leave(const char *name)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_named_leave(name);
 	pthread_setcancelstate(state, NULL);
-	return result(r);
+	return (int)PHI_DONE(sigport_leave, key_of(name), r);
 }
 
 int ph_sigport_send(const char *name, int sig, const union sigval value, const void *payload,
@@ -370,7 +399,7 @@ int ph_sigport_send(const char *name, int sig, const union sigval value, const v
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int r = phi_named_send(name, &m);
 	pthread_setcancelstate(state, NULL);
-	return result(r);
+	return (int)PHI_DONE(sigport_send, key_of(name), r);
 }
 
 static void add_member(void *arg, pid_t pid, bool alive, uint64_t set)

@@ -6,6 +6,7 @@
 #define PHI_POSIX_SYSCALL_H
 
 #include "base/descriptor.h"
+#include "core/record.h"
 #include "signal/safepoint.h"
 
 #include <errno.h>
@@ -22,6 +23,27 @@ static inline int64_t phi_result(int64_t r)
 	errno = (int)-r;
 	return -1;
 }
+
+// The same for an operation that is recorded, and told of by a probe of its name.
+#define PHI_DONE(op, key, call)               \
+	({                                        \
+		const int64_t done_ = (call);         \
+		const uint64_t key_ = (key);          \
+		PHI_PROBE(op, key_, done_);           \
+		phi_record(RECORD_##op, key_, done_); \
+		phi_result(done_);                    \
+	})
+
+// One that may sleep: PHI_MAY_SLEEP comes before it.
+#define PHI_MAY_SLEEP const uint64_t before_ = phi_record_slept_ns
+#define PHI_OVER(op, key, call)                              \
+	({                                                       \
+		const int64_t over_ = (call);                        \
+		const uint64_t key_ = (key);                         \
+		PHI_PROBE(op, key_, over_);                          \
+		phi_record_after(RECORD_##op, key_, over_, before_); \
+		phi_result(over_);                                   \
+	})
 
 #ifdef PHI_TSAN
 #define PHI_CLOSE(fd) close(fd)

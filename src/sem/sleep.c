@@ -4,6 +4,7 @@
 #include "sem/sem.h"
 
 #include "base/futex.h"
+#include "core/record.h"
 #include "sync/lock.h"
 #include "sync/wait.h"
 
@@ -77,7 +78,10 @@ int phi_sem_sleep(struct sem_control *c, struct phi_hold *h, struct phi_sleep *s
 	struct asleep a = {h, announce(c, h->self, units, since_ns), sleep->event};
 	sleep->cancelled = cancelled;
 	sleep->arg = &a;
+	uint64_t key = c != NULL ? (uintptr_t)&c->sem : (uintptr_t)sleep->event;
+	struct phi_nap nap = phi_record_asleep(RECORD_sem_wait, key, true);
 	int r = phi_sleep(sleep);
+	phi_record_awake(&nap);
 	renounce(a.place, h->self->tid);
 	if (r == PHI_WOKEN_BY_DEATH)
 		phi_futex_wake(sleep->event, INT_MAX);

@@ -13,6 +13,7 @@
 #include "signal/port.h"
 
 #include "base/call.h"
+#include "core/record.h"
 #include "signal/safepoint.h"
 
 #include <errno.h>
@@ -61,6 +62,8 @@ void phi_handler_call(const struct sigaction *a, int signo, siginfo_t *info, voi
 	struct signal_self *t = &phi_signal_self;
 	uint32_t outer = t->handling;
 	store_relaxed_u32(&t->handling, (uint32_t)signo);
+	PHI_PROBE(handler, phi_record_signal(phi_sender_of(info), signo), 0);
+	phi_record(RECORD_handler, phi_record_signal(phi_sender_of(info), signo), 0);
 	if (t->shown != NULL)
 		store_relaxed_u32(&t->shown->handling, (uint32_t)signo);
 	if (a->sa_flags & SA_SIGINFO)

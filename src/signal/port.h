@@ -228,6 +228,14 @@ int phi_signal_send(pid_t pid, int signo, int code, union sigval value);
 // The calling process as senders are told of: its real user, as of a short while ago.
 uid_t phi_sender_uid(void);
 
+// The process that a signal tells of; 0 = none, as of a timer's.
+static inline int32_t phi_sender_of(const siginfo_t *info)
+{
+	bool by_process = info->si_code == SI_USER || info->si_code == SI_QUEUE ||
+	                  info->si_code == SI_TKILL || info->si_signo == SIGCHLD;
+	return by_process ? info->si_pid : 0;
+}
+
 // ---- dispositions ----
 
 enum signal_kind { SIGNAL_DEFAULT, SIGNAL_IGNORE, SIGNAL_HANDLER };
