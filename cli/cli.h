@@ -35,7 +35,7 @@ extern const struct command cmd_kill, cmd_ps, cmd_wait_signal;
 extern const struct command cmd_sem, cmd_lock, cmd_shm, cmd_run;
 extern const struct command cmd_who, cmd_deadlock;
 extern const struct command cmd_who, cmd_deadlock, cmd_top;
-extern const struct command cmd_who, cmd_deadlock, cmd_top, cmd_stats;
+extern const struct command cmd_who, cmd_deadlock, cmd_top, cmd_stats, cmd_trace;
 extern const struct command cmd_bench, cmd_demo, cmd_doctor;
 extern const struct command cmd_mount; // fuse/
 

@@ -17,6 +17,7 @@
 #include <posthaste/semaphore.h>
 #include <posthaste/shm.h>
 
+#include "core/record.h"
 #include "doctor.h"
 #include "mq/queue.h"
 #include "names.h"
@@ -85,6 +86,20 @@ static void fix_rings(struct doctor *doctor, const char *directory)
 	if (rings > 0)
 		doctor_say(doctor, SEVERITY_FIXED, "leftovers",
 		           "removed %d rings of pipes that no process has open", rings);
+}
+
+// They are kept to be looked at: who wants them away says so.
+static void fix_recordings(struct doctor *doctor, const char *directory)
+{
+	const int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const int count = dir < 0 ? 0 : phi_record_sweep(dir, 0);
+
+	if (dir >= 0)
+		close(dir);
+	if (count > 0)
+		doctor_say(doctor, SEVERITY_FIXED, "leftovers",
+		           "removed %d recording%s of processes that have ended", count,
+		           count == 1 ? "" : "s");
 }
 
 static void fix_memory(struct doctor *doctor)
@@ -193,6 +208,7 @@ void doctor_fix(struct doctor *doctor, const char *directory)
 
 	fix_files(doctor, directory);
 	fix_rings(doctor, directory);
+	fix_recordings(doctor, directory);
 	fix_memory(doctor);
 	fix_names(doctor, NAMES_SEMS, fix_sem);
 	fix_names(doctor, NAMES_QUEUES, fix_queue);

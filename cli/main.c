@@ -22,7 +22,7 @@ static const struct command *const commands[] = {
 	&cmd_mk,    &cmd_rm,   &cmd_ls,    &cmd_info,     &cmd_send, &cmd_recv,  &cmd_peek,
 	&cmd_sem,   &cmd_lock, &cmd_shm,   &cmd_mkfifo,   &cmd_cat,  &cmd_write, &cmd_tee,
 	&cmd_pipe,  &cmd_demo, &cmd_bench, &cmd_doctor,   &cmd_kill, &cmd_ps,    &cmd_wait_signal,
-	&cmd_mount, &cmd_run,  &cmd_who,   &cmd_deadlock, &cmd_top,  &cmd_stats,
+	&cmd_mount, &cmd_run,  &cmd_who,   &cmd_deadlock, &cmd_top,  &cmd_stats, &cmd_trace,
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
