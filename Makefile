@@ -16,6 +16,7 @@ RUN        = tools/run-tests $(OUT) -j$(JOBS)
 
 BASICS := gcc libc6-dev cmake libncurses-dev
 MOUNT  := libfuse3-dev fuse3
+PROBES := systemtap-sdt-dev
 PICTURES := gnuplot-nox fonts-dejavu-core
 CROSS  := musl-tools linux-libc-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 LOOPS := libuv1-dev libevent-dev
@@ -31,14 +32,14 @@ PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 all: ## the library, shared, static and to preload, and the command
 	@tools/need $(BASICS)
-	@tools/need --optional $(MOUNT)
+	@tools/need --optional $(MOUNT) $(PROBES)
 	@$(CONFIGURE)
 	@$(COMPILE) --target product
 
 # Everything: the tests and the peers of the benchmark too.
 programs:
 	@tools/need $(BASICS) $(PROVERS)
-	@tools/need --optional $(LOOPS) $(MOUNT) $(VIEWS)
+	@tools/need --optional $(LOOPS) $(MOUNT) $(PROBES) $(VIEWS)
 	@$(CONFIGURE)
 	@$(COMPILE)
 
