@@ -59,7 +59,7 @@ static void scan_fds(bool open_fds[FDS_MAX])
 	closedir(dir);
 }
 
-// A process's port for signals stays as long as the process, and the ports of those that it has signalled stay open
+// A process's port for signals and its recording stay as long as the process, and the ports of those that it has signalled stay open
 // for a while. A file that was made nameless is shown by its number for ever.
 static bool is_port(const char *path)
 {
@@ -68,10 +68,15 @@ static bool is_port(const char *path)
 	struct stat st;
 	if (!base)
 		return false;
-	if (!strncmp(base, "/sig.", 5))
+	if (!strncmp(base, "/sig.", 5) || !strncmp(base, "/.rec.", 6))
 		return true;
-	snprintf(own, sizeof(own), "%s/sig.%d", getenv("POSTHASTE_DIR"), (int)getpid());
-	return base[1] == '#' && stat(own, &st) == 0 && strtoull(base + 2, NULL, 10) == st.st_ino;
+	for (int i = 0; base[1] == '#' && i < 2; i++) {
+		snprintf(own, sizeof(own), "%s/%s%d", getenv("POSTHASTE_DIR"), i ? ".rec." : "sig.",
+		         (int)getpid());
+		if (stat(own, &st) == 0 && strtoull(base + 2, NULL, 10) == st.st_ino)
+			return true;
+	}
+	return false;
 }
 
 static int leaked_fds(const bool before[FDS_MAX])
@@ -154,14 +159,15 @@ static double now_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
-// The ring of a pipe whose last user was killed, or a killed process's port: nobody has it mapped, and the next
-// use of the library removes it.
+// The ring of a pipe whose last user was killed, or a killed process's port or recording: nobody has it mapped, and who
+// uses the library later removes it.
 static bool is_left_behind(const char *dir, const char *name)
 {
 	char path[PATH_MAX + NAME_MAX + 2];
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	if (strncmp(name, "pipe.", 5) != 0 && strncmp(name, "fifo.", 5) != 0 &&
-	    strncmp(name, "sig.", 4) != 0 && strncmp(name, "port.", 5) != 0)
+	    strncmp(name, "sig.", 4) != 0 && strncmp(name, "port.", 5) != 0 &&
+	    strncmp(name, ".rec.", 5) != 0)
 		return false;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	int fd = open(path, O_RDWR | O_CLOEXEC);

@@ -31,7 +31,7 @@ every_command_is_known() {
 every_long_option_is_offered_that_help_names() {
 	has "$(ph help mk)" " --depth"
 	for command in mk rm ls info send recv peek lock mkfifo cat write tee pipe kill ps wait-signal \
-		demo bench doctor mount top stats who deadlock; do
+		demo bench doctor mount top stats who deadlock trace; do
 		for option in $(ph help "$command" | grep -o '^ .* --[a-z-]*' | grep -o -- '--[a-z-]*'); do
 			has " $(offered "$command" --) " " $option "
 		done

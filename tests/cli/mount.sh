@@ -103,7 +103,7 @@ rm_removes_objects() {
 	ph shm mk lake 4k
 	begin
 	rm "$work/m/mq/jobs" "$work/m/sem/lamp" "$work/m/shm/lake"
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 	! rm "$work/m/mq/jobs" 2>"$work/err" || complain "it was there no more"
 }
 
@@ -116,7 +116,7 @@ nothing_else_is_changed_through_the_mount() {
 		! $attempt 2>"$work/err" || complain "$attempt: that worked"
 		has "$(cat "$work/err")" "ermitted"
 	done
-	same "mq.jobs sem.lamp" "$(ls -A "$POSTHASTE_DIR" | paste -s -d ' ')"
+	same "mq.jobs sem.lamp" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR" | paste -s -d ' ')"
 }
 
 each_write_is_a_message_and_so_is_each_read() {
@@ -255,7 +255,7 @@ a_killed_mount_takes_nothing_with_it() {
 	same "$(seq 100)" "$(ph recv jobs -n 100 --timeout 20)"
 	wait $!
 	same "" "$(cat "$work/got")"
-	same "mq.jobs" "$(ls -A "$POSTHASTE_DIR")"
+	same "mq.jobs" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 	fusermount3 -u "$work/m"
 	begin
 	same jobs "$(ls "$work/m/mq")"
@@ -271,7 +271,7 @@ what_is_damaged_is_shown_as_such() {
 	! take bad 2>"$work/err" || complain "that is no queue"
 	! cat "$work/m/shm/bad" 2>"$work/err" || complain "that is no shared memory"
 	rm "$work/m/mq/bad" "$work/m/shm/bad" "$work/m/sem/bad"
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 }
 
 it_stays_behind_until_it_is_unmounted() {

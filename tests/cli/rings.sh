@@ -143,7 +143,7 @@ the_rings_of_the_dead_are_found_and_removed() {
 	has "$(ph doctor || true)" "posthaste rm --leftovers"
 	left=$(ls "$POSTHASTE_DIR" | wc -l)
 	same "$left removed" "$(ph rm --leftovers)"
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 	has "$(ph doctor || true)" "none, and no damaged object"
 }
 

@@ -109,7 +109,7 @@ what_a_killed_user_left_is_found_and_removed() {
 	has "$(ph ls)" unused
 	has "$(ph doctor || true)" "posthaste rm --leftovers"
 	same "1 removed" "$(ph rm --leftovers)"
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 	has "$(ph doctor || true)" "none, and no damaged object"
 }
 

@@ -46,7 +46,7 @@ the_tour_runs_as_it_is_printed() {
 	# Of the timeout, of the meter, of who is busy, and of who was killed.
 	same "" "$(grep -v -e 'no message within' -e ' bytes in ' -e ': busy, held by' -e 'died holding it' -e '^Killed' -e '^Terminated' \
 		"$work/err")"
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 }
 
 compile() { # EXAMPLE [OPTION...]
@@ -130,7 +130,7 @@ shared_counts_although_one_is_killed() {
 	before=$("$work/shared" /tally 0)
 	same $((before + 5)) "$("$work/shared" /tally 5)"
 	rm "$POSTHASTE_DIR/sem.tally" "$POSTHASTE_DIR/shm.tally"
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 }
 
 semaphore_gives_the_seat_of_the_dead_to_the_next() {
@@ -138,7 +138,7 @@ semaphore_gives_the_seat_of_the_dead_to_the_next() {
 	"$work/semaphore" >"$work/printed"
 	same 4 "$(grep -c ': at work$' "$work/printed")"
 	same "2 of 2 seats are free" "$(tail -n 1 "$work/printed")"
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 }
 
 arena_loses_nothing_to_a_killed_worker() {

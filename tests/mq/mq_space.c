@@ -18,7 +18,8 @@ static int names_in_namespace(void)
 
 	CHECK(dir != NULL);
 	for (struct dirent *e; (e = readdir(dir));)
-		count += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+		count += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		         strncmp(e->d_name, ".rec.", 5) != 0;
 	closedir(dir);
 	return count;
 }

@@ -159,10 +159,11 @@ TEST(of_many_growers_the_largest_wins)
 
 // ---- memory that is short ----
 
-// A file system of `pages` pages, for this process and its children alone.
+// A file system of `pages` pages, for this process and its children alone, and for what it makes there itself.
 static void mount_small(size_t pages)
 {
 	char options[64];
+	setenv("POSTHASTE_TRACE", "0", 1);
 	snprintf(options, sizeof(options), "size=%zu", pages * PAGE);
 	if (unshare(CLONE_NEWNS) != 0)
 		SKIP("needs root to mount a small file system");
