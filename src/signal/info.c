@@ -42,18 +42,35 @@ static void ask_kernel(pid_t pid, struct signal_look *look)
 		fclose(f);
 }
 
-int phi_signal_look(pid_t pid, struct signal_look *look)
+static int open_to_look(pid_t pid, struct phi_region *r)
 {
-	struct phi_region r;
-	struct stat st;
 	char name[32];
-	memset(look, 0, sizeof *look);
 	snprintf(name, sizeof name, "/" SIGNAL_PREFIX "%d", pid);
 	int dir = phi_namespace_open();
 	if (dir < 0)
 		return dir;
-	int e = phi_region_open(&r, dir, name + 1, PHI_KIND_SIGNAL, SIGNAL_LAYOUT, name, true);
+	int e = phi_region_open(r, dir, name + 1, PHI_KIND_SIGNAL, SIGNAL_LAYOUT, name, true);
 	phi_close(dir);
+	return e;
+}
+
+bool phi_signal_is_there(pid_t pid, uint64_t id)
+{
+	struct phi_region r;
+	if (open_to_look(pid, &r) < 0)
+		return false;
+	bool there = r.header.id[0] == id && phi_life_attached(r.fd);
+	phi_region_unmap(&r);
+	phi_close(r.fd);
+	return there;
+}
+
+int phi_signal_look(pid_t pid, struct signal_look *look)
+{
+	struct phi_region r;
+	struct stat st;
+	memset(look, 0, sizeof *look);
+	int e = open_to_look(pid, &r);
 	if (e < 0)
 		return e;
 	bool alive = phi_life_attached(r.fd) && r.bytes == SIGNAL_FILE_BYTES;

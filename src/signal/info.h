@@ -19,4 +19,7 @@ struct signal_look {
 // 0, -ENOENT no port, or its owner is gone; -EACCES, -EBADMSG, ...
 int phi_signal_look(pid_t pid, struct signal_look *look);
 
+// Whether the process lives whose port has this id. Nothing is removed if not.
+bool phi_signal_is_there(pid_t pid, uint64_t id);
+
 #endif

@@ -11,6 +11,7 @@
 #include "core/name.h"
 #include "core/namespace.h"
 #include "signal/fork.h"
+#include "signal/info.h"
 #include "signal/named.h"
 
 #include <errno.h>
@@ -357,11 +358,8 @@ int phi_named_look(const char *name, void (*each)(void *arg, pid_t pid, bool ali
 	*sent = load_relaxed_u64(&t->sent);
 	for (int i = 0; i < SIGPORT_MEMBERS; i++) {
 		const struct signal_member m = t->member[i];
-		struct signal_peer *p = m.pid > 0 ? peer_of(m.pid, m.id) : NULL;
 		if (m.pid > 0)
-			each(arg, m.pid, p != NULL, m.set);
-		if (p != NULL)
-			phi_peer_put(p);
+			each(arg, m.pid, phi_signal_is_there(m.pid, m.id), m.set);
 	}
 	detach(&r);
 	return 0;

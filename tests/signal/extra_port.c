@@ -38,13 +38,21 @@ static siginfo_t take(int sig)
 	return info;
 }
 
-static bool file_is_there(void)
+static bool is_in_namespace(const char *name)
 {
 	char path[512];
 	struct stat st;
 
-	snprintf(path, sizeof path, "%s/port.%s", getenv("POSTHASTE_DIR"), test_name() + 1);
+	snprintf(path, sizeof path, "%s/%s", getenv("POSTHASTE_DIR"), name);
 	return stat(path, &st) == 0;
+}
+
+static bool file_is_there(void)
+{
+	char name[256];
+
+	snprintf(name, sizeof name, "port.%s", test_name() + 1);
+	return is_in_namespace(name);
 }
 
 TEST(member_gets_value_and_payload)
@@ -165,6 +173,29 @@ TEST(dead_members_have_left)
 	}
 	CHECK(!file_is_there());
 	CHECK_ERR(ph_sigport_info(test_name(), &info), ENOENT);
+}
+
+TEST(look_at_a_port_leaves_its_dead_as_they_are)
+{
+	pid_t pids[2];
+	atomic_int *ready = share(sizeof *ready);
+	static struct ph_sigport_info info;
+	char own[32];
+
+	start_members(pids, be_quiet_member, ready, 2);
+	test_kill(pids[0]);
+	snprintf(own, sizeof own, "sig.%d", (int)pids[0]);
+	for (int look = 0; look < 3; look++) {
+		CHECK_OK(ph_sigport_info(test_name(), &info));
+		CHECK_EQ(info.members, 2);
+		for (int i = 0; i < 2; i++)
+			CHECK_EQ(info.member[i].alive, info.member[i].pid == pids[1]);
+		CHECK(is_in_namespace(own));
+	}
+	CHECK_EQ(send_name(test_name(), SIG, 1, "x", 1), 1); // who sends clears away
+	CHECK(!is_in_namespace(own));
+	test_kill(pids[1]);
+	CHECK(send_name(test_name(), SIG, 1, "x", 1) == -1 && errno == ESRCH);
 }
 
 // One is full: nobody gets it.
