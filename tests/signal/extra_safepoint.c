@@ -399,6 +399,63 @@ TEST(signal_right_before_the_sleep_is_not_slept_through)
 	}
 }
 
+// ---- cancellation ----
+
+static sigset_t mask_at_end;
+
+static void look_at_end(void *arg)
+{
+	(void)arg;
+	CHECK_EQ(ph_pthread_sigmask(SIG_BLOCK, NULL, &mask_at_end), 0);
+}
+
+static void *call_until_cancelled(void *arg)
+{
+	struct sleeper *s = arg;
+
+	atomic_store(&s->tid, (int)gettid());
+	pthread_cleanup_push(look_at_end, NULL);
+	s->call(s);
+	pthread_cleanup_pop(1);
+	return NULL;
+}
+
+static int sleep_for_handler(struct sleeper *s)
+{
+	const sigset_t none = no_signals();
+
+	(void)s;
+	return ph_sigsuspend(&none);
+}
+
+TEST(cancelled_call_leaves_no_signal_blocked)
+{
+	int (*const all[])(struct sleeper *) = {sleep_for_unit, sleep_for_message, sleep_for_signal,
+	                                        sleep_for_bytes, sleep_for_handler};
+
+	handle_at(SIGUSR1, count_run, 0, no_signals());
+	handle_at(SIGUSR2, count_run, SA_RESTART, no_signals());
+	block(SIG + 2);
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		struct sleeper s;
+		pthread_t thread;
+		void *end;
+		make(&s, all[i]);
+		CHECK_EQ(pthread_create(&thread, NULL, call_until_cancelled, &s), 0);
+		while (atomic_load(&s.tid) == 0)
+			sched_yield();
+		test_wait_asleep(atomic_load(&s.tid));
+		CHECK_EQ(pthread_cancel(thread), 0);
+		CHECK_EQ(pthread_join(thread, &end), 0);
+		CHECK(end == PTHREAD_CANCELED);
+		for (int sig = 1; sig < SIGRTMIN; sig++)
+			CHECK(sig >= 32 || sigismember(&mask_at_end, sig) == 0);
+		if (all[i] != sleep_for_handler) // which has changed the mask itself
+			CHECK(sigismember(&mask_at_end, SIG + 2) == 1);
+		unmake(&s);
+	}
+}
+
 // ---- calls that need not sleep ----
 
 TEST(call_that_need_not_sleep_is_not_interrupted)
@@ -510,17 +567,13 @@ static bool all_told(void *arg)
 	return atomic_load(&told_all) >= CHILDREN;
 }
 
-static void lose_no_child(int flags)
+static int gate[2];
+
+static void fork_children(int from, int to)
 {
-	struct sigaction sa = {.sa_sigaction = bury_child,
-	                       .sa_flags = SA_SIGINFO | SA_RESTART | PH_SA_QUEUE | flags};
-	int gate[2];
 	char byte;
 
-	sigemptyset(&sa.sa_mask);
-	CHECK_OK(ph_sigaction(SIGCHLD, &sa, NULL));
-	CHECK_OK(pipe(gate));
-	for (int i = 0; i < CHILDREN; i++) {
+	for (int i = from; i < to; i++) {
 		const pid_t pid = fork();
 		CHECK(pid != -1);
 		if (pid == 0) { // they all die at once
@@ -531,9 +584,47 @@ static void lose_no_child(int flags)
 		}
 		children[i] = pid;
 	}
+}
+
+// Some threads end before their children do, some live.
+enum { PARENTS = 4 };
+static atomic_int parents_ready, parents_end;
+
+static void *fork_a_part(void *arg)
+{
+	const int n = *(const int *)arg;
+	const sigset_t child = set_of(SIGCHLD);
+
+	CHECK_EQ(pthread_sigmask(SIG_BLOCK, &child, NULL), 0);
+	fork_children(n * CHILDREN / PARENTS, (n + 1) * CHILDREN / PARENTS);
+	atomic_fetch_add(&parents_ready, 1);
+	while (n % 2 == 0 && atomic_load(&parents_end) == 0)
+		sched_yield();
+	return NULL;
+}
+
+static void lose_no_child(int flags, bool by_threads)
+{
+	struct sigaction sa = {.sa_sigaction = bury_child,
+	                       .sa_flags = SA_SIGINFO | SA_RESTART | PH_SA_QUEUE | flags};
+	pthread_t threads[PARENTS];
+	int numbers[PARENTS] = {0, 1, 2, 3};
+
+	sigemptyset(&sa.sa_mask);
+	CHECK_OK(ph_sigaction(SIGCHLD, &sa, NULL));
+	CHECK_OK(pipe(gate));
+	for (int i = 0; by_threads && i < PARENTS; i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, fork_a_part, &numbers[i]), 0);
+	while (by_threads && atomic_load(&parents_ready) < PARENTS)
+		sched_yield();
+	if (!by_threads)
+		fork_children(0, CHILDREN);
 	close(gate[0]);
 	close(gate[1]);
 	test_wait_until(all_told, NULL);
+	atomic_store(&parents_end, 1);
+	for (int i = 0; by_threads && i < PARENTS; i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
 	for (int i = 0; i < CHILDREN; i++)
 		CHECK_EQ(atomic_load(&told[i]), 1);
 	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
@@ -541,10 +632,15 @@ static void lose_no_child(int flags)
 
 TEST(no_childs_end_is_lost)
 {
-	lose_no_child(0);
+	lose_no_child(0, false);
+}
+
+TEST(no_end_of_a_child_of_another_thread_is_lost)
+{
+	lose_no_child(0, true);
 }
 
 TEST(no_childs_end_is_lost_at_safe_points)
 {
-	lose_no_child(PH_SA_SAFEPOINT);
+	lose_no_child(PH_SA_SAFEPOINT, false);
 }
