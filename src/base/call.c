@@ -149,7 +149,8 @@ bool phi_call_beneath(const ucontext_t *context)
 	const stack_t *alternate = &context->uc_stack;
 	if (at == 0 || is_between(context))
 		return false;
+	// On two stacks: else the call was made in a handler that has been jumped out of.
 	if (is_on(alternate, sp) != is_on(alternate, at))
-		return is_on(alternate, sp); // else the call was made in a handler that has been jumped out of
+		return is_on(alternate, sp);
 	return sp < at - FRAME_BYTES;
 }

@@ -4,8 +4,11 @@
 // fuzzer sees it and keeps the input.
 #include "runner.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 void test_failed(const char *file, int line, const char *format, ...)
 {
@@ -38,4 +41,22 @@ long test_check_ok(long result, const char *call, const char *file, int line)
 	if (result == -1)
 		test_failed(file, line, "%s: %s", call, strerror(errno));
 	return result;
+}
+
+pid_t test_fork(void (*fn)(void *), void *arg)
+{
+	const pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fn(arg);
+		_exit(0);
+	}
+	return pid;
+}
+
+void test_join(pid_t pid)
+{
+	int status = 0;
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		test_failed(__FILE__, __LINE__, "a child ended with status %#x", status);
 }

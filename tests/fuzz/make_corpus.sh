@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# tests/fuzz/make_corpus.sh TARGET DIRECTORY - write the first inputs of a fuzz target (mq, pipe, sem): one for
+# tests/fuzz/make_corpus.sh TARGET DIRECTORY - write the first inputs of a fuzz target (mq, pipe, sem, signal, arena): one for
 # each kind of instruction and mode (the formats are told in *_image.c), and those of
 # corpus/TARGET.txt, which the fuzzer found: one input a line, as octal bytes. To renew it after a long search:
 #
@@ -71,6 +71,23 @@ seeds_of_sem()
 		seed cut-and-mended-$kind $kind 321 000 020 $calls
 		seed punched-$kind $kind 324 000 002 010 $calls
 	done
+}
+
+# The numbers choose a file of the three by their rest.
+# shellcheck disable=SC2086
+seeds_of_signal()
+{
+	seed calls $calls $calls
+	for file in 0 1 2; do
+		seed field-adversarial-$file 000 00$file 000 003 $calls 000 14$file 000 021 $calls
+		seed field-raw-$file 200 15$file 000 001 000 000 004 $calls
+		seed field-wide-$file 240 30$file 000 022 $calls
+		seed lock-word-$file 200 27$((5 + file)) 000 377 377 377 077 $calls
+		seed overwrite-$file 300 00$file 006 010 377 377 377 377 377 377 377 377 $calls
+		seed punched-$file 324 00$file 002 010 $calls
+	done
+	seed cut 320 000 002 $calls
+	seed cut-and-mended 321 000 020 $calls
 }
 
 # shellcheck disable=SC2086
