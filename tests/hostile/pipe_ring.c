@@ -51,14 +51,15 @@ void ring_close(struct ring *r)
 	close(r->fd);
 }
 
-// Whoever was in the middle of a call then is out of it when the image is written back: words that still
-// named him would be waited for, as he lives.
+// Whoever was in the middle of a call then, or held something, does so no more when the image is written back:
+// words that still named him would be waited for, as he lives.
 static void forget_calls(struct pipe_control *image)
 {
 	image->write.word = image->read.word = 0;
 	memset(image->goers, 0, sizeof(image->goers));
 	memset(image->sleepers, 0, sizeof(image->sleepers));
 	image->goers_beyond = image->sleepers_beyond = 0;
+	image->held = image->reserved = 0;
 }
 
 void ring_remember(struct ring *r)
