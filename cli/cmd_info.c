@@ -170,13 +170,13 @@ static int show_object(const char *argument, enum object_kind kind, const struct
 	}
 }
 
-// A process that has a port: its signals, and what it has to do with the other objects.
-static int show_process(const char *name)
+// A process that has a port: its signals, and what it has to do with the other objects. If it is gone, so it is said.
+static int show_process(const char *name, bool as_json)
 {
-	const int status = signals_show(name, false);
 	const pid_t pid = process_named(name + 1);
+	const int status = as_json && pid != 0 ? STATUS_DONE : signals_show(name, as_json);
 
-	return status == STATUS_DONE && pid != 0 ? process_info(pid, false) : status;
+	return status == STATUS_DONE && pid != 0 ? process_info(pid, as_json) : status;
 }
 
 // A number that nothing has for a name is a process's.
@@ -189,8 +189,8 @@ static int show(const char *argument, enum object_kind only, bool as_json)
 
 	if (pid != 0)
 		return process_info(pid, as_json);
-	if (kind == OBJECT_SIGNALS && only == OBJECT_NONE && !as_json)
-		return show_process(object.name);
+	if (kind == OBJECT_SIGNALS && only == OBJECT_NONE)
+		return show_process(object.name, as_json);
 	if (kind == OBJECT_NONE)
 		return object_fail_none(object.name);
 	if (kind == OBJECT_WRONG)
@@ -238,8 +238,7 @@ const struct command cmd_info = {
 		"      --json        one JSON object\n\n"
 		"NAME is a name in the namespace, the path of a FIFO, or pipe:[INODE] or\n"
 		"fifo:[INODE] as ls shows it. PID is a process: what it holds, has open and waits for,\n"
-		"and its signals if it has a port for them; of those alone tell --kind signals, and --json\n"
-		"where there is a port.\n",
+		"and its signals if it has a port for them, which --kind signals tells of alone.\n",
 	.run = run,
 };
 

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "knot.h"
 #include "proc.h"
+#include "signals_show.h"
 #include "words.h"
 
 pid_t process_named(const char *argument)
@@ -202,6 +203,7 @@ static void put_json(const struct world *world, size_t process)
 	json_unsigned(&json, "threads", p->threads);
 	json_lists(&json, world, process);
 	json_waits(&json, world, process);
+	signals_member(&json, p->pid);
 	json_close(&json, '}');
 	putchar('\n');
 }

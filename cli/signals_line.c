@@ -103,11 +103,34 @@ static void json_thread(struct json *json, const struct ph_signal_info *info,
 	json_close(json, '}');
 }
 
+static void json_port(struct json *json, const struct ph_signal_info *info)
+{
+	uint64_t blocked = 0;
+
+	json_signed(json, "depth", info->depth);
+	json_signed(json, "queued", info->queued);
+	json_unsigned(json, "sent", info->sent);
+	json_unsigned(json, "refused", info->refused);
+	json_last(json, info);
+	json_set(json, "pending", info->pending);
+	if (signals_blocked(info, info->pid, &blocked))
+		json_set(json, "blocked", blocked);
+	json_set(json, "ignored", info->ignored);
+	json_set(json, "caught", info->caught);
+	json_set(json, "waited_for", info->taken_here);
+	json_actions(json, info);
+	json_signed(json, "waiting", signals_waiting(info));
+	json_open(json, "threads", '[');
+	for (int i = 0; i < info->threads; i++)
+		json_thread(json, info, &info->thread[i]);
+	json_close(json, ']');
+	json_string(json, "state", "ok");
+}
+
 void signals_json(const struct ph_signal_info *info)
 {
 	struct json json = {.out = stdout};
 	char text[SHOW_MAX];
-	uint64_t blocked = 0;
 
 	snprintf(text, sizeof text, "/%d", info->pid);
 	json_open(&json, NULL, '{');
@@ -117,26 +140,24 @@ void signals_json(const struct ph_signal_info *info)
 	json_program(&json, info->pid);
 	json_unsigned(&json, "uid", info->uid);
 	json_string(&json, "owner", show_user(text, info->uid));
-	json_signed(&json, "depth", info->depth);
-	json_signed(&json, "queued", info->queued);
-	json_unsigned(&json, "sent", info->sent);
-	json_unsigned(&json, "refused", info->refused);
-	json_last(&json, info);
-	json_set(&json, "pending", info->pending);
-	if (signals_blocked(info, info->pid, &blocked))
-		json_set(&json, "blocked", blocked);
-	json_set(&json, "ignored", info->ignored);
-	json_set(&json, "caught", info->caught);
-	json_set(&json, "waited_for", info->taken_here);
-	json_actions(&json, info);
-	json_signed(&json, "waiting", signals_waiting(info));
-	json_open(&json, "threads", '[');
-	for (int i = 0; i < info->threads; i++)
-		json_thread(&json, info, &info->thread[i]);
-	json_close(&json, ']');
-	json_string(&json, "state", "ok");
+	json_port(&json, info);
 	json_close(&json, '}');
 	putchar('\n');
+}
+
+void signals_member(struct json *json, pid_t pid)
+{
+	static struct ph_signal_info info;
+	const int err = ph_signal_info(pid, &info) == 0 ? 0 : errno;
+
+	if (err == ENOENT)
+		return;
+	json_open(json, "signals", '{');
+	if (err == 0)
+		json_port(json, &info);
+	else
+		json_string(json, "state", trouble(err));
+	json_close(json, '}');
 }
 
 static void json_begin(struct json *json, const char *kind, const char *name,

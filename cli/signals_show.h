@@ -20,6 +20,10 @@ void port_line_json(const char *name, const struct stat *file);
 // A process with a port that may be looked into.
 void signals_json(const struct ph_signal_info *info);
 
+// The same as the member "signals" of a process whose brackets are open; none if it has no port.
+struct json;
+void signals_member(struct json *json, pid_t pid);
+
 // "77:RTMIN+1,3.2s": who sent last through the port, what, and how long ago; "-" nobody.
 enum { SIGNALS_LAST_MAX = 96 };
 const char *signals_last(const struct ph_signal_info *info, char out[SIGNALS_LAST_MAX]);

@@ -177,7 +177,7 @@ a_full_queue_refuses_and_says_so() {
 	done
 	fails 1 kill -RTMIN -q 4 "$waiter"
 	has "$error" "$waiter: its queue is full"
-	ph info "$waiter" --json >"$work/info"
+	ph info "$waiter" --kind signals --json >"$work/info"
 	look "$work/info" 'it["depth"] == 3 and it["queued"] == 3 and it["sent"] == 3 and it["refused"] == 1'
 	has "$(ph info "$waiter")" "queue           3 of 3 signals are waiting"
 	has "$(ph info "$waiter")" "3 sent, 1 refused"
@@ -379,8 +379,11 @@ what_is_pending_is_seen() {
 	eventually stopped "$waiter"
 	ph kill -RTMIN+1 -q 1 "$waiter"
 	ph kill -USR1 "$waiter"
-	ph info "$waiter" --json >"$work/info"
+	ph info "$waiter" --kind signals --json >"$work/info"
 	look "$work/info" '"USR1" in it["pending"] and it["queued"] == 1'
+	ph info "$waiter" --json >"$work/info"
+	same 1 "$(wc -l <"$work/info")"
+	look "$work/info" 'it["pid"] == '"$waiter"' and it["open"] == [] and "USR1" in it["signals"]["pending"]'
 	kill -CONT "$waiter"
 	wait "$waiter"
 	same "RTMIN+1 USR1" "$(cut -d ' ' -f 2 "$work/got" | sort | paste -s -d ' ')"
