@@ -30,11 +30,8 @@ struct command {
 
 extern const struct command cmd_mk, cmd_rm, cmd_ls, cmd_info, cmd_send, cmd_recv, cmd_peek;
 extern const struct command cmd_mkfifo, cmd_cat, cmd_write, cmd_tee, cmd_pipe;
-extern const struct command cmd_sem, cmd_lock, cmd_shm;
-extern const struct command cmd_kill, cmd_ps, cmd_wait_signal;
 extern const struct command cmd_sem, cmd_lock, cmd_shm, cmd_run;
-extern const struct command cmd_who, cmd_deadlock;
-extern const struct command cmd_who, cmd_deadlock, cmd_top;
+extern const struct command cmd_kill, cmd_ps, cmd_wait_signal;
 extern const struct command cmd_who, cmd_deadlock, cmd_top, cmd_stats, cmd_trace;
 extern const struct command cmd_bench, cmd_demo, cmd_doctor;
 extern const struct command cmd_mount; // fuse/

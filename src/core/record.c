@@ -39,6 +39,9 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static struct phi_recorder nowhere;  // of threads that have recorded nothing yet
 static struct phi_recorder unwanted; // of threads that are not recorded
@@ -226,8 +229,8 @@ static size_t ring_at(uint32_t i)
 	return RECORD_RINGS_AT + (size_t)i * own.depth * sizeof(struct record_entry);
 }
 
-// The file has no descriptor any more. That of another process, or none, is as if there were no memory.
-static bool reserve_ring(uint32_t i)
+// By the file, which has no descriptor any more. That of another process, or none, is as if there were no memory.
+static bool reserve_by_name(uint32_t i)
 {
 	char name[32];
 	struct stat st;
@@ -241,6 +244,14 @@ static bool reserve_ring(uint32_t i)
 	if (dir >= 0)
 		phi_close(dir);
 	return reserved;
+}
+
+// A thread that uses nothing but a semaphore may not be allowed to open files. Linux 5.14 needs none.
+static bool reserve_ring(uint32_t i)
+{
+	if (madvise(own.base + ring_at(i), ring_at(i + 1) - ring_at(i), MADV_POPULATE_WRITE) == 0)
+		return true;
+	return errno == EINVAL && reserve_by_name(i);
 }
 
 static struct record_thread *take_fresh(uint32_t from, uint32_t to, uint32_t tid)

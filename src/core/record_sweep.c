@@ -78,10 +78,12 @@ static void add(int dir, struct dead_files *all, const char *name, int keep)
 
 int phi_record_sweep(int dir, int keep)
 {
-	_Alignas(struct entry) char buffer[4096];
-	struct dead_files all = {.count = 0};
+	// Not on the stack, which may be a signal handler's. One thread of a process makes its recording.
+	static _Alignas(struct entry) char buffer[4096];
+	static struct dead_files all;
 	int names = 0;
 	long n;
+	all.count = all.removed = 0;
 	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (own < 0)
 		return 0;
