@@ -99,7 +99,7 @@ install: all ## PREFIX=/usr/local DESTDIR=
 	$(CMAKE) --install $(OUT)
 
 deb: ## Debian packages, in build/deb; lintian has nothing to say
-	@tools/need $(BASICS) $(MOUNT) $(PACKAGERS)
+	@tools/need $(BASICS) $(MOUNT) $(PROBES) $(PACKAGERS)
 	@JOBS=$(JOBS) tools/make-deb $(OUT)/deb
 
 check-deb: deb ## install, use and remove them in a fresh Debian (as root)
