@@ -72,9 +72,22 @@ static int to_this_thread(int signo, siginfo_t *info)
 	return (int)syscall(SYS_rt_tgsigqueueinfo, s->pid, s->tid, signo, info);
 }
 
-// When the kernel's queue is full: of kill it always takes one more of a number, of tgkill it does not.
+// When the kernel's queue is full: of kill it always takes one more of a number, of tgkill it does not. Nobody has counted
+// it: that it is to come is noted before.
+static uint64_t bare;
+
+bool phi_bell_was_bare(int signo)
+{
+	uint64_t bit = SIGNAL_BIT(signo);
+	bool was = load_relaxed_u64(&bare) & bit;
+	if (was)
+		and_acq_rel_u64(&bare, ~bit);
+	return was;
+}
+
 static void without_siginfo(int signo)
 {
+	or_acq_rel_u64(&bare, SIGNAL_BIT(signo));
 	syscall(SYS_kill, phi_self()->pid, signo);
 }
 

@@ -402,7 +402,7 @@ bool phi_inbox_hears(const siginfo_t *info)
 			*in_vain = bell ? 0 : *in_vain - 1;
 		ours = phi_own_heard(own, info->si_signo) > 0 || ours;
 	}
-	return bell || ours;
+	return bell || ours || phi_bell_was_bare(info->si_signo);
 }
 
 bool phi_inbox_has_child(pid_t pid)

@@ -141,8 +141,10 @@ struct signal_own {
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
 	uint8_t in_vain[SIGNAL_NUMBERS]; // bells of each that may come when all is heard already; "
 	uint64_t handed_on;              // a bell of this process's own is on its way to who sleeps; "
-	uint64_t kernels; // in a signalfd: the kernel's business, whatever else is said of them; "
-	uint64_t belled;  // in a descriptor that tells of the port: always a bell; \"
+	uint64_t kernels;  // in a signalfd: the kernel's business, whatever else is said of them; "
+	uint64_t orphaned; // a dead sender may have committed these and not rung; the port's lock
+	bool in_doubt;     // `asleep` was published beside somebody who is stopped in the lock
+	uint64_t belled;   // in a descriptor that tells of the port: always a bell; \"
 	uint32_t sleepers[SIGNAL_NUMBERS]; // threads asleep for each; "
 	struct signal_peer self;           // for signals to oneself
 };
@@ -191,6 +193,8 @@ void phi_bell_mark_process(siginfo_t *info);
 bool phi_bell_is_threads(const siginfo_t *info);
 // Without its siginfo, which the kernel had no room to keep: a bell, or somebody's kill.
 bool phi_bell_may_be(const siginfo_t *info);
+// Whether this process has rung itself without siginfo, and not heard it yet. It has now.
+bool phi_bell_was_bare(int signo);
 // Ring this process itself.
 void phi_bell_self(int signo);
 // Give a signal back to the kernel, for the process, with all that is known of it: false if it would not take it.

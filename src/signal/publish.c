@@ -5,8 +5,23 @@
 #include "signal/port.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#ifndef SYS_membarrier
+#define SYS_membarrier 324
+#endif
+#define MEMBARRIER_GLOBAL 1
 #define PATIENCE_NS 20000000 // for a sender that is stopped inside the lock
+
+static uint64_t newest(const struct signal_own *own)
+{
+	const struct signal_record *ring =
+		(const struct signal_record *)(own->region.base + SIGNAL_RING_AT);
+	uint64_t tail = load_relaxed_u64(&own->port->tail);
+	uint16_t signo = ring[(uint32_t)(tail - 1) & own->ring_mask].signo;
+	return signo > 0 && signo < SIGNAL_NUMBERS ? SIGNAL_BIT(signo) : 0;
+}
 
 bool phi_own_lock(struct signal_own *own, struct phi_hold *h)
 {
@@ -14,18 +29,28 @@ bool phi_own_lock(struct signal_own *own, struct phi_hold *h)
 		return false;
 	phi_enter(h);
 	int r = phi_lock_take(h, &own->port->send, PATIENCE_NS);
+	if (r == -EOWNERDEAD)
+		own->orphaned |= newest(own) & own->caught;
 	if (r == 0 || r == -EOWNERDEAD) // a dead sender leaves nothing half done
 		return true;
 	phi_leave(h);
 	store_relaxed_u32(&own->port->impatience, load_relaxed_u32(&own->port->impatience) + 1);
 	fence_seq_cst(); // SIGNAL_IMPATIENCE: before the queue is read
+	// The sender has no fence between its commit and its look; this is one for everybody.
+	syscall(SYS_membarrier, MEMBARRIER_GLOBAL, 0, 0);
 	return false;
 }
 
+// What a dead sender has committed last may have no bell.
 void phi_own_unlock(struct signal_own *own, struct phi_hold *h)
 {
+	uint64_t bells = own->orphaned;
+	own->orphaned = 0;
+	own->handed_on |= bells;
 	phi_lock_drop(h, &own->port->send);
 	phi_leave(h);
+	for (; bells != 0; bells &= bells - 1)
+		phi_bell_self(__builtin_ctzll(bells) + 1);
 }
 
 // A stop discards a pending continuation, and the other way round: the kernel has them all.
@@ -109,6 +134,7 @@ bool phi_own_asleep(struct signal_own *own)
 		hear(own, __builtin_ctzll(rest) + 1, 0);
 	if (nothing)
 		phi_own_publish_locked(own);
+	own->in_doubt = !locked;
 	if (locked)
 		phi_own_unlock(own, &h);
 	return nothing;

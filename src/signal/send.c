@@ -99,18 +99,19 @@ static bool outstanding(struct signal_port *port, int signo)
 	return phi_now_coarse_ns() - port->last_bell_ns < BELL_AGAIN_NS;
 }
 
-// 0 it has been rung, 1 it is to be rung once the lock is let go: by the owner itself, who would answer it at once.
-static int ring_once(struct signal_peer *p, const struct signal_record *r)
+// 0 it has been rung, 1 it is to be rung once the lock is let go: by the owner itself, who would answer it at once. It is
+// counted before: an owner who grows impatient while this thread does not run must know a bell without siginfo for one.
+// Nobody believes the count before the bell has been rung: who dies in between has rung in vain at most.
+static int ring_counted(struct signal_peer *p, const struct signal_record *r)
 {
 	struct signal_port *port = p->port;
 	struct signal_bell *b = &port->bell[r->signo];
-	if (outstanding(port, r->signo))
-		return 0;
+	store_relaxed_u64((uint64_t *)&port->last_bell_ns, (uint64_t)-BELL_AGAIN_NS);
+	compiler_barrier();
+	store_relaxed_u32(&b->rung, load_relaxed_u32(&b->rung) + 1);
 	int e = p->own ? 1 : ring(p, r);
-	if (e >= 0) {
-		store_relaxed_u32(&b->rung, load_relaxed_u32(&b->rung) + 1);
-		port->last_bell_ns = phi_now_coarse_ns();
-	}
+	if (e >= 0)
+		store_relaxed_u64((uint64_t *)&port->last_bell_ns, (uint64_t)phi_now_coarse_ns());
 	return e;
 }
 
@@ -122,6 +123,11 @@ static void note(struct signal_port *port, const struct signal_record *r, uint64
 	port->last_uid = r->uid;
 	port->last_signo = r->signo;
 	port->sent++;
+}
+
+static int ring_once(struct signal_peer *p, const struct signal_record *r)
+{
+	return outstanding(p->port, r->signo) ? 0 : ring_counted(p, r);
 }
 
 enum went { WENT_ELSEWHERE, WENT_QUEUED, WENT_MERGED };
@@ -199,7 +205,7 @@ static int enqueue(struct signal_peer *p, const struct signal_message *m, bool b
 	return e;
 }
 
-// The holder of the lock was stopped, and goes on: the owner has not waited for it. What was committed meanwhile is
+// Under the lock. Its holder was stopped, and goes on: the owner has not waited for it. What was committed meanwhile is
 // rung for in any case; a standard signal that nobody may look for any more is taken back, and becomes the kernel's.
 static int settle(struct signal_peer *p, const struct signal_record *r, enum went went)
 {
@@ -210,10 +216,25 @@ static int settle(struct signal_peer *p, const struct signal_record *r, enum wen
 			bits = load_acquire_u64(&p->port->standard); // SIGNAL_STANDARD_BITS
 		return bits & bit ? -ENOTSUP : 0;
 	}
-	if (p->own)
-		return 1;
-	ring(p, r); // its failure is the end of the owner
-	return 0;
+	return ring_counted(p, r) == 1; // its failure is the end of the owner
+}
+
+// Under the lock, whose holder has died: perhaps after its commit, and before it has seen that the owner had grown
+// impatient. What it has committed last is rung for.
+static void ring_for_dead(struct signal_peer *p)
+{
+	const struct signal_record *ring =
+		(const struct signal_record *)(p->region.base + SIGNAL_RING_AT);
+	uint64_t tail = load_relaxed_u64(&p->port->tail);
+	uint32_t size = load_relaxed_u32(&p->port->ring_size);
+	if (p->own || tail == 0 || size == 0 || size > SIGNAL_RING_MAX || (size & (size - 1)) != 0)
+		return;
+	const struct signal_record r = ring[(uint32_t)(tail - 1) & (size - 1)];
+	if (r.signo > 0 && r.signo < SIGNAL_NUMBERS &&
+	    ((load_relaxed_u64(&p->port->send.guarded64b) |
+	      load_relaxed_u64(&p->port->send.guarded64c)) &
+	     SIGNAL_BIT(r.signo)))
+		ring_counted(p, &r);
 }
 
 static int push_locked(struct signal_peer *p, const struct signal_message *m, bool only_look,
@@ -238,6 +259,24 @@ static int push_locked(struct signal_peer *p, const struct signal_message *m, bo
 	return queues ? enqueue(p, m, !quiet || asleep) : merge(p->port, r);
 }
 
+static inline bool is_impatient(const struct signal_peer *p, uint32_t since)
+{
+	return __builtin_expect(load_relaxed_u32(&p->port->impatience) != since, 0);
+}
+
+// The owner grew impatient when the lock was about to be dropped. Without it the bell is not counted.
+static int settle_late(struct signal_peer *p, const struct signal_record *r, enum went went,
+                       struct phi_hold *h)
+{
+	int locked = phi_lock_take(h, &p->port->send, PATIENCE_NS);
+	int e = settle(p, r, went);
+	if (locked == 0 || locked == -EOWNERDEAD)
+		phi_lock_drop(h, &p->port->send);
+	return e;
+}
+
+// The look for an impatient owner is made twice after the commit: with the lock, which says so if this thread dies before it
+// (and where the owner's fence is one for all, phi_own_lock, this look is enough); and behind a fence of its own.
 int phi_signal_push(struct signal_peer *p, const struct signal_message *m, bool only_look)
 {
 	struct phi_hold h;
@@ -247,12 +286,17 @@ int phi_signal_push(struct signal_peer *p, const struct signal_message *m, bool 
 	int r = phi_lock_take(&h, &p->port->send, PATIENCE_NS);
 	if (r == 0 || r == -EOWNERDEAD) {
 		uint32_t impatience = load_acquire_u32(&p->port->impatience); // SIGNAL_IMPATIENCE
+		if (__builtin_expect(r == -EOWNERDEAD, 0))
+			ring_for_dead(p);
 		r = push_locked(p, m, only_look, &went);
-		phi_lock_drop(&h, &p->port->send);
-		fence_after_rmw(); // SIGNAL_IMPATIENCE: behind the commit
-		if (__builtin_expect(load_relaxed_u32(&p->port->impatience) != impatience, 0) && r >= 0 &&
-		    went != WENT_ELSEWHERE)
+		compiler_barrier(); // SIGNAL_IMPATIENCE: behind the commit
+		bool settled = is_impatient(p, impatience) && r >= 0 && went != WENT_ELSEWHERE;
+		if (settled)
 			r = settle(p, &m->record, went);
+		phi_lock_drop(&h, &p->port->send);
+		fence_after_rmw(); // SIGNAL_IMPATIENCE: the same
+		if (is_impatient(p, impatience) && r >= 0 && went != WENT_ELSEWHERE && !settled)
+			r = settle_late(p, &m->record, went, &h);
 	} else {
 		r = -ENOTSUP; // this thread itself, interrupted, or somebody who is stopped, has it
 	}

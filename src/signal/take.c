@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define KERNEL_TOO_EVERY 64
+#define SLICE_NS 50000000
 
 struct taking {
 	uint64_t signals;
@@ -158,17 +159,23 @@ static int choose(struct taking *t, const siginfo_t *got, siginfo_t *info)
 	return signo;
 }
 
+// Beside a sender that is stopped in the lock, and may die with a bell owed, the sleep is short. 0: look again.
 static int sleep_in_kernel(struct taking *t, siginfo_t *info, const struct timespec *left)
 {
+	const struct timespec slice = {0, SLICE_NS};
+	bool sliced =
+		t->own->in_doubt && (left == NULL || left->tv_sec > 0 || left->tv_nsec > SLICE_NS);
 	siginfo_t got;
 	volatile int r = 0; // lives across the jump that a cleanup frame may be
 	memset(&got, 0, sizeof got);
 	show(t, true);
 	pthread_cleanup_push(wake_up, t);
 	t->woken = false;
-	r = phi_kernel_take(t->signals, &got, left);
+	r = phi_kernel_take(t->signals, &got, sliced ? &slice : left);
 	t->woken = true;
 	pthread_cleanup_pop(1);
+	if (r == -EAGAIN && sliced)
+		return 0;
 	return r > 0 ? choose(t, &got, info) : r;
 }
 

@@ -244,6 +244,32 @@ TEST(handler_gets_all_when_the_kernel_queue_has_no_room)
 	end(pids, 4);
 }
 
+static void hog(void *arg)
+{
+	(void)arg;
+	for (;;)
+		;
+}
+
+// Senders lose the CPU in the middle of a send for longer than the target waits for them.
+TEST(handler_gets_all_when_there_is_no_room_and_no_time)
+{
+	enum { HOGS = 3 };
+	pid_t pids[4], hogs[HOGS];
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	CHECK_OK(sched_setaffinity(0, sizeof one, &one));
+	close_kernel_queue();
+	for (int i = 0; i < HOGS; i++)
+		hogs[i] = test_fork(hog, NULL);
+	start(SIGRTMIN + 1, SA_RESTART, 4, 6000, pids);
+	end(pids, 4);
+	for (int i = 0; i < HOGS; i++)
+		test_kill(hogs[i]);
+}
+
 TEST(handler_gets_all_when_the_kernel_queue_loses_its_room)
 {
 	pid_t pids[4];
