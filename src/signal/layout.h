@@ -22,6 +22,11 @@
 #define SIGNAL_BIT(signo) (UINT64_C(1) << ((signo)-1))
 #define SIGNAL_QUEUED_MASK (~UINT64_C(0) << 31) // 32 to 64: those that queue
 
+// `closed`: the owner has the lock, and hands all that is here to the kernel: who went there now would overtake it; it has
+// done so, and everything goes there.
+#define SIGNAL_CLOSING 2
+#define SIGNAL_CLOSED 1
+
 // One signal in the queue.
 struct signal_record {
 	uint64_t value;
@@ -101,7 +106,7 @@ struct signal_port {
 	uint32_t last_uid;
 	uint32_t last_signo;
 	uint32_t ring_size; // L: slots in use, a power of two, at least the depth
-	uint32_t closed;    // O: the owner is about to become another program
+	uint32_t closed;    // O, A: the owner is about to become another program: SIGNAL_CLOSING, SIGNAL_CLOSED
 	// O, A: grows each time the owner does without the lock, whose holder is stopped: who holds it looks here when it has
 	// committed, because what it judged by may not be true any more, and its bell may have been heard before.
 	uint32_t impatience;

@@ -26,6 +26,7 @@
 
 #define DEPTH 4096
 #define LEFTOVERS_MOST 8
+#define LEAVING_TRIES 50 // of 20 ms
 
 __thread struct signal_self phi_signal_self;
 
@@ -411,8 +412,10 @@ void phi_signal_leaving(void)
 	struct phi_hold h;
 	phi_inbox_lock();
 	// No sender puts a newer one into the kernel before all of ours are there.
-	bool locked = phi_own_lock(own, &h);
-	store_relaxed_u32(&own->port->closed, 1);
+	bool locked = false;
+	for (int i = 0; !locked && i < LEAVING_TRIES; i++)
+		locked = phi_own_lock(own, &h);
+	store_relaxed_u32(&own->port->closed, SIGNAL_CLOSING);
 	struct signal_own said = *own;
 	own->leaving = true;
 	phi_inbox_drain();
@@ -424,6 +427,7 @@ void phi_signal_leaving(void)
 	phi_inbox_adopt(SIGNAL_QUEUED_MASK & phi_mask_now()); // bells mean nothing to the next program
 	return_all();
 	own->leaving = false;
+	store_relaxed_u32(&own->port->closed, SIGNAL_CLOSED);
 	if (locked)
 		phi_own_unlock(own, &h);
 	phi_inbox_unlock();

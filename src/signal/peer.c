@@ -77,7 +77,7 @@ static bool still_open(const struct signal_peer *p)
 
 static bool lives(struct signal_peer *p)
 {
-	if (load_relaxed_u32(&p->region.damaged) || load_relaxed_u32(&p->port->closed))
+	if (load_relaxed_u32(&p->region.damaged) || load_relaxed_u32(&p->port->closed) == SIGNAL_CLOSED)
 		return false;
 	uint32_t mark = mark_of(p);
 	if (__builtin_expect(vouched_for(mark) && mark == p->mark, 1))

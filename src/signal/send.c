@@ -27,6 +27,8 @@
 #endif
 
 #define PATIENCE_NS 10000000
+#define LEAVING_NS \
+	1000000000 // for an owner that hands all that is here to the kernel: who went there now would overtake it
 #define BELL_AGAIN_NS \
 	20000000 // a bell that is not heard for so long may be lost: another library took it
 #define UID_EVERY 256
@@ -284,6 +286,8 @@ int phi_signal_push(struct signal_peer *p, const struct signal_message *m, bool 
 	phi_signal_enter();
 	phi_enter(&h);
 	int r = phi_lock_take(&h, &p->port->send, PATIENCE_NS);
+	if (r == -EAGAIN && load_relaxed_u32(&p->port->closed) == SIGNAL_CLOSING)
+		r = phi_lock_take(&h, &p->port->send, LEAVING_NS);
 	if (r == 0 || r == -EOWNERDEAD) {
 		uint32_t impatience = load_acquire_u32(&p->port->impatience); // SIGNAL_IMPATIENCE
 		if (__builtin_expect(r == -EOWNERDEAD, 0))
