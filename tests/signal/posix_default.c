@@ -3,7 +3,6 @@
 // tests/signal/posix_default.c - what happens to a child that does nothing about a signal: each of the 31, and
 // the real-time ones, in every way of sending it, by what waitpid tells the parent.
 //
-// sanitizers: none (they handle some of these signals themselves)
 #include "default.h"
 
 static char core_dir[] = "/tmp/posthaste-core-XXXXXX";

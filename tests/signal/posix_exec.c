@@ -4,7 +4,6 @@
 // pending in the new program, with its value. The new program is this one again, told by its environment what to
 // look for.
 //
-// sanitizers: none (they handle some of these signals themselves)
 #include "signals.h"
 
 extern char **environ;

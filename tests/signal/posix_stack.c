@@ -2,7 +2,6 @@
 //
 // tests/signal/posix_stack.c - handlers on an alternate stack.
 //
-// sanitizers: none (they have an alternate stack of their own)
 #include "signals.h"
 
 #include <setjmp.h>
@@ -19,11 +18,10 @@ static bool is_on_it(const void *place)
 
 static void look(int sig, siginfo_t *info, void *context)
 {
-	char here;
 	stack_t stack;
 
 	note(sig, info, context);
-	was_on_it = is_on_it(&here);
+	was_on_it = is_on_it(__builtin_frame_address(0));
 	CHECK_OK(sigaltstack(NULL, &stack));
 	said_on_it = stack.ss_flags == SS_ONSTACK;
 }
@@ -64,7 +62,7 @@ TEST(sigaltstack_tells_what_it_was_told)
 	stack_t old = {0};
 
 	CHECK_OK(sigaltstack(NULL, &old));
-	CHECK_EQ(old.ss_flags, SS_DISABLE);
+	CHECK(SANITIZED || old.ss_flags == SS_DISABLE); // a sanitizer has one of its own
 	use_other_stack();
 	CHECK_OK(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, &old));
 	CHECK(old.ss_sp == other_stack);
@@ -85,8 +83,7 @@ TEST(whole_burst_runs_on_the_alternate_stack)
 	unblock(SET(RT0));
 	CHECK(was_on_it && said_on_it);
 	CHECK_EQ(atomic_load(&noted), 1000);
-	char here;
-	CHECK(!is_on_it(&here));
+	CHECK(!is_on_it(__builtin_frame_address(0)));
 }
 
 static void change_it_inside(int sig, siginfo_t *info, void *context)
@@ -111,13 +108,11 @@ static int nested_on_it;
 
 static void nest(int sig, siginfo_t *info, void *context)
 {
-	char here;
-
 	look(sig, info, context);
-	nested_on_it += is_on_it(&here);
+	nested_on_it += is_on_it(__builtin_frame_address(0));
 	if (info->si_value.sival_int > 0)
 		send_self(sig == RT0 ? SIGUSR1 : RT0, info->si_value.sival_int - 1);
-	CHECK(is_on_it(&here));
+	CHECK(is_on_it(__builtin_frame_address(0)));
 }
 
 TEST(handlers_nest_on_the_alternate_stack)
@@ -185,7 +180,7 @@ static void *look_in_a_thread(void *arg)
 
 	(void)arg;
 	CHECK_OK(sigaltstack(NULL, &stack));
-	CHECK_EQ(stack.ss_flags, SS_DISABLE);
+	CHECK(SANITIZED || stack.ss_flags == SS_DISABLE);
 	CHECK_OK(raise(RT0));
 	CHECK(!was_on_it);
 	return NULL;
