@@ -106,8 +106,7 @@ struct signal_port {
 	uint32_t last_uid;
 	uint32_t last_signo;
 	uint32_t ring_size; // L: slots in use, a power of two, at least the depth
-	uint32_t
-		closed; // O, A: the owner is about to become another program: SIGNAL_CLOSING, SIGNAL_CLOSED
+	uint32_t closed;    // O, A: the owner becomes another program: SIGNAL_CLOSING, _CLOSED
 	// O, A: grows each time the owner does without the lock, whose holder is stopped: who holds it looks here when it has
 	// committed, because what it judged by may not be true any more, and its bell may have been heard before.
 	uint32_t impatience;
