@@ -575,7 +575,6 @@ int main(int argc, char **argv)
 		nearest = far_every = above_every = 1;
 	setenv("POSTHASTE_SPIN_NS", "0", 1);
 	pin_to_one_cpu();
-	trace_try_breakpoints();
 	struct trace *t = malloc(sizeof *t);
 	stage = mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (t == NULL || stage == MAP_FAILED)
