@@ -17,7 +17,7 @@ make_text() {
 }
 
 nothing_left() {
-	same "" "$(ls -A "$POSTHASTE_DIR")"
+	same "" "$(ls -A -I '.rec.*' "$POSTHASTE_DIR")"
 	same "" "$(ls -A "$TMPDIR")"
 }
 
