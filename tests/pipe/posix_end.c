@@ -175,7 +175,7 @@ TEST(large_write_that_loses_its_reader_tells_what_was_in_and_raises_sigpipe)
 
 enum how { BY_CLOSE, BY_DUP2, BY_EXIT, BY_EXIT_AT_ONCE, BY_SIGKILL, BY_EXEC, HOWS };
 
-enum { ROUNDS = 50 };
+enum { ROUNDS = 30 };
 
 struct end {
 	int p[2];
