@@ -92,4 +92,21 @@ void test_skip(const char *why) __attribute__((noreturn));
 #ifdef __cplusplus
 }
 #endif
+
+// What is a sanitizer's own in its builds: fault handlers, an alternate stack, _exit; the look for leaks, by ptrace.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define SANITIZED 1
+#endif
+#if __has_feature(address_sanitizer)
+#define LOOKS_FOR_LEAKS 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+#ifndef LOOKS_FOR_LEAKS
+#define LOOKS_FOR_LEAKS 0
+#endif
+
 #endif

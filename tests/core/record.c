@@ -246,7 +246,8 @@ TEST(a_child_has_a_recording_of_its_own_which_goes_with_it)
 	CHECK_OK(ph_sem_init(&lamp, 1, 0));
 	pid_t pid = test_fork(post_in_child, NULL);
 	test_join(pid);
-	CHECK_ERR(access(file_of(pid), F_OK), ENOENT);
+	if (!SANITIZED) // whose _exit does not come by the library's
+		CHECK_ERR(access(file_of(pid), F_OK), ENOENT);
 	CHECK_OK(ph_sem_post(&lamp));
 	struct recording r = open_recording(getpid());
 	CHECK_EQ(end_of(&r, 0), 2); // none of the child's

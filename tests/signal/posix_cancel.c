@@ -89,8 +89,16 @@ static int prepare(void)
 	return (int)CHECK_OK(signalfd(-1, &set, SFD_CLOEXEC));
 }
 
+// AddressSanitizer does not see that the frames of a cancelled call are gone, and then stumbles over its marks of them.
+static void skip_where_stacks_are_poisoned(void)
+{
+	if (LOOKS_FOR_LEAKS)
+		SKIP("AddressSanitizer does not follow a cancellation");
+}
+
 TEST(sleeper_is_cancelled_in_each_call)
 {
+	skip_where_stacks_are_poisoned();
 	const int fd = prepare();
 	struct waiter w;
 
@@ -106,6 +114,7 @@ TEST(sleeper_is_cancelled_in_each_call)
 
 TEST(thread_cancelled_before_the_call_does_not_wait)
 {
+	skip_where_stacks_are_poisoned();
 	const int fd = prepare();
 	struct waiter w;
 

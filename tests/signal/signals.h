@@ -39,22 +39,6 @@ enum { SLOWER = 10 };
 enum { SLOWER = 1 };
 #endif
 
-// What is a sanitizer's own in its builds: fault handlers, an alternate stack; the look for leaks, by ptrace.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
-#define SANITIZED 1
-#endif
-#if __has_feature(address_sanitizer)
-#define LOOKS_FOR_LEAKS 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-#ifndef LOOKS_FOR_LEAKS
-#define LOOKS_FOR_LEAKS 0
-#endif
-
 // Two real-time signals, and a third.
 #define RT0 SIGRTMIN
 #define RT1 (SIGRTMIN + 1)
