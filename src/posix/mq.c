@@ -87,7 +87,7 @@ mqd_t ph_mq_open(const char *name, int oflag, ...)
 	if (oflag & O_CREAT) {
 		va_list args;
 		va_start(args, oflag);
-		mode = va_arg(args, unsigned);
+		mode = va_arg(args, unsigned); // NOLINT(clang-analyzer-valist.Uninitialized): it is not
 		attr = va_arg(args, const struct mq_attr *);
 		va_end(args);
 	}

@@ -79,7 +79,7 @@ sem_t *ph_sem_open(const char *name, int oflag, ...)
 	if (oflag & O_CREAT) {
 		va_list args;
 		va_start(args, oflag);
-		mode = va_arg(args, unsigned);
+		mode = va_arg(args, unsigned); // NOLINT(clang-analyzer-valist.Uninitialized): it is not
 		value = va_arg(args, unsigned);
 		va_end(args);
 	}

@@ -199,31 +199,33 @@ static bool is_now(const struct timespec *left)
 int phi_kernel_poll(struct pollfd *fds, nfds_t n, struct timespec *left, const sigset_t *mask)
 {
 	bool refused = false;
-	struct timespec none = at_once;
-	struct phi_call c = {SYS_ppoll,
-	                     {(long)fds, (long)n, (long)left, (long)mask, KERNEL_SIGSET_BYTES}};
+	const struct phi_call c = {SYS_ppoll,
+	                           {(long)fds, (long)n, (long)left, (long)mask, KERNEL_SIGSET_BYTES}};
 	long r = due_is_used() ? call(&c, &refused) : call_anyway(&c);
 	if (refused) {
-		c.arg[2] = (long)&none;
-		r = call_anyway(&c);
+		struct timespec none = at_once;
+		struct phi_call now = c;
+		now.arg[2] = (long)&none;
+		r = call_anyway(&now);
 		r = r == 0 && !is_now(left) ? -EINTR : r;
 	}
 	return (int)r;
 }
 
 // The sets stay as they were if it is -EINTR.
-static long select_without_sleep(struct phi_call *c, bool sleeps)
+static long select_without_sleep(const struct phi_call *c, bool sleeps)
 {
 	fd_set before[3];
 	struct timespec none = at_once;
+	struct phi_call now = *c;
 	if (c->arg[0] > FD_SETSIZE)
 		return -EINTR;
 	size_t bytes = c->arg[0] < 0 ? 0 : ((size_t)c->arg[0] + 63) / 64 * 8;
 	for (int i = 0; i < 3; i++)
 		if (c->arg[1 + i] != 0)
 			memcpy(&before[i], (void *)c->arg[1 + i], bytes);
-	c->arg[4] = (long)&none;
-	long r = call_anyway(c);
+	now.arg[4] = (long)&none;
+	long r = call_anyway(&now);
 	if (r != 0 || !sleeps)
 		return r;
 	for (int i = 0; i < 3; i++)
