@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define KERNEL_BYTES 48
 #define MAGIC_AT 32
 #define MAGIC UINT64_C(0x6c6c65622d737361) // "ass-bell"
 
@@ -19,8 +18,11 @@
 #define UID_AT 20
 #define VALUE_AT 24
 
-// In the place of MAGIC: no bell, but sent to the whole process by this library.
+// In the place of MAGIC: no bell, but sent to the whole process by this library; and that by kill, which has no room to say so.
+// Behind it: struct signal_seen.
 #define PROCESS_MAGIC UINT64_C(0x636f72702d737361) // "ass-proc"
+#define KILL_MAGIC UINT64_C(0x6c6c696b2d737361)    // "ass-kill"
+#define SEEN_AT 40
 
 static uint8_t *bytes_of(siginfo_t *info)
 {
@@ -39,26 +41,54 @@ void phi_bell_make(siginfo_t *info, const struct signal_record *rec)
 	memcpy(bytes_of(info) + MAGIC_AT, &magic, sizeof magic);
 }
 
-bool phi_bell_is(const siginfo_t *info)
+static uint64_t word_at(const siginfo_t *info, size_t at)
 {
-	uint64_t magic;
-	memcpy(&magic, (const uint8_t *)info + MAGIC_AT, sizeof magic);
-	return magic == MAGIC && info->si_code == SI_QUEUE;
+	uint64_t word;
+	memcpy(&word, (const uint8_t *)info + at, sizeof word);
+	return word;
 }
 
-void phi_bell_mark_process(siginfo_t *info)
+bool phi_bell_is(const siginfo_t *info)
 {
-	const uint64_t magic = PROCESS_MAGIC;
-	if (info->si_code == SI_QUEUE)
-		memcpy(bytes_of(info) + MAGIC_AT, &magic, sizeof magic);
+	return word_at(info, MAGIC_AT) == MAGIC && info->si_code == SI_QUEUE;
+}
+
+static bool is_marked(const siginfo_t *info)
+{
+	uint64_t magic = word_at(info, MAGIC_AT);
+	return info->si_code == SI_QUEUE && (magic == PROCESS_MAGIC || magic == KILL_MAGIC);
+}
+
+// SI_USER is the kernel's own word: it is not to be had in a queue.
+void phi_bell_mark_process(siginfo_t *info, const struct signal_seen *seen)
+{
+	uint64_t magic = info->si_code == SI_USER ? KILL_MAGIC : PROCESS_MAGIC;
+	if (info->si_code != SI_USER && info->si_code != SI_QUEUE)
+		return;
+	info->si_code = SI_QUEUE;
+	memcpy(bytes_of(info) + MAGIC_AT, &magic, sizeof magic);
+	memcpy(bytes_of(info) + SEEN_AT, seen, sizeof *seen);
+}
+
+bool phi_bell_seen(const siginfo_t *info, struct signal_seen *seen)
+{
+	memcpy(seen, (const uint8_t *)info + SEEN_AT, sizeof *seen);
+	return is_marked(info) && seen->sequence != 0;
+}
+
+void phi_bell_unmark(siginfo_t *info)
+{
+	if (!is_marked(info))
+		return;
+	if (word_at(info, MAGIC_AT) == KILL_MAGIC)
+		info->si_code = SI_USER;
+	memset(bytes_of(info) + MAGIC_AT, 0, SIGNAL_KERNEL_BYTES - MAGIC_AT);
 }
 
 bool phi_bell_is_threads(const siginfo_t *info)
 {
-	uint64_t magic;
-	memcpy(&magic, (const uint8_t *)info + MAGIC_AT, sizeof magic);
 	return info->si_code == SI_TKILL ||
-	       (info->si_code == SI_QUEUE && magic != PROCESS_MAGIC && info->si_pid == phi_self()->pid);
+	       (info->si_code == SI_QUEUE && !is_marked(info) && info->si_pid == phi_self()->pid);
 }
 
 bool phi_bell_may_be(const siginfo_t *info)
@@ -105,8 +135,10 @@ void phi_bell_self(int signo)
 bool phi_bell_return(const siginfo_t *info)
 {
 	siginfo_t copy = *info;
-	memset(bytes_of(&copy) + MAGIC_AT, 0, copy.si_code == SI_QUEUE ? KERNEL_BYTES - MAGIC_AT : 0);
-	phi_bell_mark_process(&copy);
+	memset(bytes_of(&copy) + MAGIC_AT, 0,
+	       copy.si_code == SI_QUEUE ? SIGNAL_KERNEL_BYTES - MAGIC_AT : 0);
+	if (copy.si_code == SI_QUEUE)
+		phi_bell_mark_process(&copy, &(struct signal_seen){0, 0});
 	return syscall(SYS_rt_sigqueueinfo, phi_self()->pid, copy.si_signo, &copy) == 0;
 }
 

@@ -109,6 +109,7 @@ static void call_once(int signo, siginfo_t *info, void *context)
 		return; // changed while this was on its way
 	if (d.user.sa_flags & SA_RESETHAND)
 		reset(signo);
+	phi_bell_unmark(info);
 	phi_handler_call(&d.user, signo, info, context);
 }
 
@@ -138,11 +139,10 @@ static bool accept(const siginfo_t *info)
 	return accepted;
 }
 
-// Under the lock: what is here of the signal, with the kernel's own behind it. How many make the batch. `*over`: the
-// kernel's own has found no room, and comes when the batch is done.
+// Under the lock: what is here of the signal, the kernel's own among it. How many make the batch. `*over`: the kernel's
+// own has found no room, and comes when the batch is done.
 static uint32_t gather(int signo, const siginfo_t *info, bool *over)
 {
-	// What its sender has sent through the port before had its bell before; what came after is still in the queue.
 	*over = !phi_inbox_hears(info) && !accept(info);
 	phi_inbox_drain();
 	return phi_inbox_count(signo);

@@ -439,6 +439,8 @@ void phi_signal_stayed(void)
 	if (!is_mine(own))
 		return;
 	phi_inbox_lock();
+	// What became the kernel's comes back before anything that is sent from now on.
+	phi_inbox_adopt(SIGNAL_QUEUED_MASK & phi_mask_now() & ~own->kernels);
 	store_relaxed_u32(&own->port->closed, 0);
 	phi_own_publish(own);
 	phi_inbox_unlock();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The private side of signals: this process's port and inbox, what a thread is at, the ports of others. What is in
-// shared memory stands in signal/layout.h. Reading order: send.c, inbox.c, deliver.c, take.c.
+// shared memory stands in signal/layout.h. Reading order: send.c, inbox.c, collect.c,
+// deliver.c, take.c.
 #ifndef PHI_SIGNAL_PORT_H
 #define PHI_SIGNAL_PORT_H
 
@@ -136,6 +137,7 @@ struct signal_own {
 	bool leaving;       // the port's lock is held while all that is here goes to the kernel
 	bool payloads;      // memory for them is reserved
 	uint64_t drained;   // under the inbox lock
+	uint64_t promised;  // a signal from the kernel comes behind so many records; "
 	uint64_t
 		looked; // the tail that was last seen: behind `drained` lies what there is no room for; "
 	uint64_t quiet, caught, asleep, queueing; // what the port should say; under the inbox lock
@@ -185,11 +187,25 @@ void phi_signal_stayed(void);
 // A bell is the kernel's signal with the first record's own siginfo and, behind the fields that programs know, a word
 // that only this room looks at.
 
+#define SIGNAL_KERNEL_BYTES 48 // of a siginfo_t, as the kernel fills it
+
 void phi_bell_make(siginfo_t *info, const struct signal_record *rec);
 bool phi_bell_is(const siginfo_t *info);
-// A siginfo that goes by the kernel to the whole process says so; was this one sent to one thread alone? The kernel does
-// not tell: what somebody else in this process has queued is taken to be.
-void phi_bell_mark_process(siginfo_t *info);
+// What a signal that goes by the kernel says of its place among those of the same sender.
+struct signal_seen {
+	uint32_t records;  // in the target's queue, as its sender saw it: the lower half of `tail`
+	uint32_t sequence; // among all that he has sent by the kernel; 0 = he knows of no queue
+};
+
+// A siginfo that goes by the kernel to the whole process says so: one of SI_QUEUE, or of SI_USER to a process whose library
+// looks for it.
+void phi_bell_mark_process(siginfo_t *info, const struct signal_seen *seen);
+// False: it does not say.
+bool phi_bell_seen(const siginfo_t *info, struct signal_seen *seen);
+// As it is to be shown to the program. One that has no mark is left as it is.
+void phi_bell_unmark(siginfo_t *info);
+// Was this one sent to one thread alone? The kernel does not tell: what somebody else in this process has queued is
+// taken to be.
 bool phi_bell_is_threads(const siginfo_t *info);
 // Without its siginfo, which the kernel had no room to keep: a bell, or somebody's kill.
 bool phi_bell_may_be(const siginfo_t *info);

@@ -12,7 +12,8 @@
 // The bell comes before the commit: a sender that is killed between the two has rung in vain, and the other way round
 // the owner would sleep beside a signal. Who hears a bell takes the lock before he looks, so he sees what it was
 // rung for. Who has sent a signal by the kernel says so with the next one that he puts into the queue: the owner then
-// fetches what the kernel has first, and one sender's signals stay in order.
+// fetches what the kernel has first; and who sends by the kernel says how far he saw the queue filled, so that the owner puts it
+// behind that (collect.c). One sender's signals stay in order.
 #include "signal/port.h"
 
 #include "base/clock.h"
@@ -52,7 +53,15 @@ uid_t phi_sender_uid(void)
 // (`after_kernel`). Counted afterwards: what says so on behalf of all threads comes later than what it speaks of.
 static uint32_t kernel_sends = 1;
 
-static int kernel_queue(pid_t pid, const struct signal_record *r)
+static struct signal_seen seen_by(const struct signal_peer *p)
+{
+	static uint32_t sends;
+	uint32_t n = add_acq_rel_u32(&sends, 1) + 1;
+	uint64_t tail = load_acquire_u64(&p->port->tail); // SIGNAL_TAIL
+	return (struct signal_seen){(uint32_t)tail, n != 0 ? n : 1};
+}
+
+static int kernel_queue(pid_t pid, const struct signal_record *r, const struct signal_seen *seen)
 {
 	siginfo_t info;
 	memset(&info, 0, sizeof info);
@@ -61,13 +70,18 @@ static int kernel_queue(pid_t pid, const struct signal_record *r)
 	info.si_pid = r->pid;
 	info.si_uid = r->uid;
 	info.si_value.sival_ptr = (void *)(uintptr_t)r->value;
-	phi_bell_mark_process(&info);
+	phi_bell_mark_process(&info, seen);
 	return (int)syscall(SYS_rt_sigqueueinfo, pid, r->signo, &info);
 }
 
-static int kernel_send(pid_t pid, const struct signal_record *r)
+// `looks`: the target's library will, and knows a kill that is told as something else.
+static int kernel_send(pid_t pid, const struct signal_record *r, struct signal_seen seen,
+                       bool looks)
 {
-	int sent = r->code == SI_USER ? (int)syscall(SYS_kill, pid, r->signo) : kernel_queue(pid, r);
+	bool as_kill = r->code == SI_USER && !looks;
+	int sent = as_kill ? -1 : kernel_queue(pid, r, &seen);
+	if (sent != 0 && r->code == SI_USER) // is never refused
+		sent = (int)syscall(SYS_kill, pid, r->signo);
 	int e = sent != 0 ? -errno : 0;
 	if (r->signo >= SIGNAL_STANDARD)
 		add_acq_rel_u32(&kernel_sends, 1);
@@ -253,7 +267,7 @@ static int push_locked(struct signal_peer *p, const struct signal_message *m, bo
 	    (!queues && (!quiet || asleep))) {
 		if (m->to_port)
 			return quiet || caught ? -ENOTSUP : -ESRCH;
-		return queues && !only_look ? kernel_send(p->pid, r) : -ENOTSUP;
+		return queues && !only_look ? kernel_send(p->pid, r, seen_by(p), false) : -ENOTSUP;
 	}
 	if (only_look)
 		return queues && is_full(p, load_relaxed_u64(&p->port->tail), l->guarded32) ? -EAGAIN : 0;
@@ -319,6 +333,16 @@ static enum phi_peer_effort effort_for(int signo)
 	return signo < SIGNAL_STANDARD ? PHI_PEER_TRY : PHI_PEER_LOOK;
 }
 
+// Without the lock, which could not be had.
+static bool looks_for(const struct signal_peer *p, int signo)
+{
+	const struct phi_lock *l = &p->port->send;
+	uint64_t looked_for = load_relaxed_u64(&l->guarded64) | load_relaxed_u64(&l->guarded64b);
+	uint64_t queues = SIGNAL_QUEUED_MASK | load_relaxed_u64(&l->guarded64d);
+	return (looked_for & queues & SIGNAL_BIT(signo)) != 0 &&
+	       load_relaxed_u32(&p->port->closed) == 0;
+}
+
 int phi_signal_send(pid_t pid, int signo, int code, union sigval value)
 {
 	PHI_KEEP_ERRNO;
@@ -331,14 +355,20 @@ int phi_signal_send(pid_t pid, int signo, int code, union sigval value)
 	bool possible = pid > 0 && signo > 0 && signo < SIGNAL_NUMBERS && phi_signal_self.busy == 0;
 	struct signal_peer *p = possible ? phi_peer_get(pid, effort_for(signo)) : NULL;
 	int r = -ENOTSUP;
+	struct signal_seen seen = {0, 0};
+	bool looks = false;
 	m.record.uid = (uint32_t)phi_sender_uid();
 	if (p != NULL) {
 		r = phi_signal_push(p, &m, false);
+		if (r == -ENOTSUP) {
+			looks = looks_for(p, signo);
+			seen = seen_by(p);
+		}
 		phi_peer_put(p);
 	}
 	if (r != -ENOTSUP)
 		return r;
 	if (signo < 0 || signo >= SIGNAL_NUMBERS)
 		return -EINVAL;
-	return kernel_send(pid, &m.record);
+	return kernel_send(pid, &m.record, seen, looks);
 }

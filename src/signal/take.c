@@ -74,13 +74,21 @@ static bool ask_kernel(const struct taking *t, int signo, siginfo_t *info)
 	return lower != 0 && syscall(SYS_rt_sigtimedwait, &lower, info, &none, sizeof lower) > 0;
 }
 
+// A bell; or a signal that has its place among those that are here. False: it stands for itself, and may be this thread's
+// alone.
+static bool goes_in(const siginfo_t *got)
+{
+	struct signal_seen seen;
+	return phi_inbox_hears(got) || (phi_bell_seen(got, &seen) && phi_inbox_accept(got));
+}
+
 static int take_lowest(const struct taking *t, siginfo_t *info)
 {
 	for (;;) {
 		phi_inbox_drain();
 		int signo = phi_inbox_lowest(t->signals);
 		if (signo != 0 && ask_kernel(t, signo, info)) {
-			if (!phi_inbox_hears(info))
+			if (!goes_in(info))
 				return info->si_signo;
 		} else {
 			if (signo != 0)
@@ -144,12 +152,10 @@ static bool fall_asleep(struct taking *t)
 	return asleep;
 }
 
-// What the kernel gave is the signal, unless it is a bell. It may be this thread's alone, so it does not go through what
-// all threads share.
 static int choose(struct taking *t, const siginfo_t *got, siginfo_t *info)
 {
 	phi_inbox_lock();
-	if (!phi_inbox_hears(got)) {
+	if (!goes_in(got)) {
 		phi_inbox_unlock();
 		*info = *got;
 		return got->si_signo;
@@ -207,6 +213,8 @@ static bool is_time(const struct timespec *t)
 static int wait_for(struct taking *t, uint64_t seen, siginfo_t *info, const struct timespec *left)
 {
 	struct signal_port *port = t->own->port;
+	if (phi_own() == NULL) // somebody has cut its file: nothing comes there any more
+		return phi_kernel_take(t->signals, info, left);
 	if (left == NULL || left->tv_sec != 0 || left->tv_nsec != 0)
 		if (phi_spin_while(&t->own->spin, &port->events, seen, &port->sender_cpu, NULL))
 			return 0;
@@ -262,6 +270,8 @@ int phi_signal_take(const sigset_t *set, siginfo_t *info, const struct timespec 
 	t.own = phi_signal_self.handling == 0 ? phi_own_make() : phi_own();
 	int r = t.own != NULL && phi_signal_self.busy == 0 ? take(&t, info, timeout)
 	                                                   : take_from_kernel(t.signals, info, timeout);
+	if (r > 0)
+		phi_bell_unmark(info);
 	if (r > 0 && info->si_code == SI_TKILL) // as the C library tells it
 		info->si_code = SI_USER;
 	return r;

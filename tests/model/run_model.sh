@@ -116,6 +116,12 @@ signal_bell fails -DTAKER -DBUG_BELL_AFTER_COMMIT
 signal_bell fails -DDEATHS=0 -DBUG_HEARD_AFTER_LOOK
 signal_bell fails -DTAKER -DDEATHS=0 -DBUG_NO_SECOND_LOOK
 signal_bell fails -DBUG_OWED_BEFORE_BELL
+signal_order holds -DSENDS=3 -DSENDS1=2
+signal_order fails -DBUG_NOT_FETCHED
+signal_order fails -DBUG_NO_PLACE
+signal_order fails -DSENDS=3 -DBUG_FRAME_LAST
+signal_order fails -DSENDS=3 -DBUG_EQUALS_FIRST
+signal_order fails -DSENDS=3 -DBUG_READS_ONCE
 END
 	[ "${1:-}" = full ] && cat <<'END'
 lock holds -DTHREADS=4
@@ -144,6 +150,7 @@ sem_truth holds -DACTORS=3 -DNEWCOMER -DDEATHS=2 -DREAPERS=1
 sem_bell holds -DFREE=1 -DENDS=1 -DGIVE_UPS=1
 sem_bell holds -DFREE=1 -DDEATHS=2
 sem_bell holds -DFREE=1 -DWANTS1=2 -DGIVES2=1
+signal_order holds -DSENDS=3
 END
 }
 

@@ -225,6 +225,7 @@ static void fail_to_exec(void *arg)
 	(void)arg;
 	note_signal(RT0);
 	block(SET(RT0, RT1));
+	expect_none(SET(RT1)); // from here on it is looked for
 	for (int i = 0; i < 10; i++) {
 		send_self(RT0, i);
 		send_self(RT1, i);
