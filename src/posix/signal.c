@@ -301,9 +301,7 @@ int ph_pause(void)
 static int take(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
 	PHI_MAY_SLEEP;
-	struct phi_nap nap = phi_record_asleep(RECORD_sigwait, 0, false);
 	int r = phi_signal_take(set, info, timeout);
-	phi_record_awake(&nap);
 	const uint64_t key = r > 0 ? phi_record_signal(phi_sender_of(info), r) : 0;
 	PHI_PROBE(sigwait, key, r);
 	phi_record_after(RECORD_sigwait, key, r, before_);

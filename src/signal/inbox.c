@@ -210,7 +210,7 @@ struct inbox_node *phi_inbox_unlink_first(struct inbox_list *l)
 static int32_t sender_of(const struct inbox_node *node)
 {
 	int32_t pid;
-	memcpy(&pid, node->info + offsetof(siginfo_t, si_pid), sizeof pid);
+	memcpy(&pid, (const uint8_t *)node->info + offsetof(siginfo_t, si_pid), sizeof pid);
 	return pid;
 }
 
@@ -258,7 +258,10 @@ struct payload_head {
 static void hand_out(const struct inbox_node *node, siginfo_t *info)
 {
 	uint8_t *to = (uint8_t *)info;
-	memcpy(to, node->info, SIGNAL_KERNEL_BYTES);
+	for (size_t i = 0; i < SIGNAL_KERNEL_BYTES / 8; i++) { // as they were stored
+		uint64_t word = load_relaxed_u64(&node->info[i]);
+		memcpy(to + 8 * i, &word, sizeof word);
+	}
 	memset(to + SIGNAL_KERNEL_BYTES, 0, sizeof *info - SIGNAL_KERNEL_BYTES);
 	if (node->payload_bytes == 0)
 		return;
@@ -311,12 +314,9 @@ void phi_inbox_discard(int signo)
 
 bool phi_inbox_has_child(pid_t pid)
 {
-	for (uint32_t n = lists[SIGCHLD].first; n != 0; n = nodes[n - 1].next) {
-		pid_t child;
-		memcpy(&child, nodes[n - 1].info + offsetof(siginfo_t, si_pid), sizeof child);
-		if (child == pid)
+	for (uint32_t n = lists[SIGCHLD].first; n != 0; n = nodes[n - 1].next)
+		if (sender_of(&nodes[n - 1]) == pid)
 			return true;
-	}
 	return false;
 }
 

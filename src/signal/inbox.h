@@ -25,7 +25,7 @@ enum inbox_account {
 #define INBOX_BEFORE_RECORD(at) (2 * (at))
 
 struct inbox_node {
-	uint8_t info[SIGNAL_KERNEL_BYTES];
+	uint64_t info[SIGNAL_KERNEL_BYTES / 8];
 	uint64_t place;      // INBOX_RECORD, INBOX_BEFORE_RECORD; INBOX_LAST: behind all that are there
 	uint32_t sequence;   // of the kernel's ones that have a place: struct signal_seen
 	uint32_t next, prev; // index + 1, 0 = none

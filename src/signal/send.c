@@ -349,7 +349,7 @@ int phi_signal_send(pid_t pid, int signo, int code, union sigval value)
 	const struct phi_self *me = phi_self();
 	struct signal_message m = {.record = {.value = (uint64_t)(uintptr_t)value.sival_ptr,
 	                                      .pid = me->pid,
-	                                      .uid = 0,
+	                                      .uid = (uint32_t)phi_sender_uid(),
 	                                      .code = code,
 	                                      .signo = (uint16_t)signo}};
 	bool possible = pid > 0 && signo > 0 && signo < SIGNAL_NUMBERS && phi_signal_self.busy == 0;
@@ -357,7 +357,6 @@ int phi_signal_send(pid_t pid, int signo, int code, union sigval value)
 	int r = -ENOTSUP;
 	struct signal_seen seen = {0, 0};
 	bool looks = false;
-	m.record.uid = (uint32_t)phi_sender_uid();
 	if (p != NULL) {
 		r = phi_signal_push(p, &m, false);
 		if (r == -ENOTSUP) {

@@ -13,6 +13,7 @@
 #include "signal/port.h"
 
 #include "base/clock.h"
+#include "core/record.h"
 #include "sync/asleep.h"
 
 #include <errno.h>
@@ -118,6 +119,14 @@ static void show(const struct taking *t, bool waiting)
 	store_relaxed_u32(&shown->waiting, waiting);
 }
 
+static int take_asleep(uint64_t signals, siginfo_t *info, const struct timespec *timeout)
+{
+	struct phi_nap nap = phi_record_asleep(RECORD_sigwait, 0, false);
+	int r = phi_kernel_take(signals, info, timeout);
+	phi_record_awake(&nap);
+	return r;
+}
+
 static void wake_up(void *arg)
 {
 	struct taking *t = arg;
@@ -177,7 +186,7 @@ static int sleep_in_kernel(struct taking *t, siginfo_t *info, const struct times
 	show(t, true);
 	pthread_cleanup_push(wake_up, t);
 	t->woken = false;
-	r = phi_kernel_take(t->signals, &got, sliced ? &slice : left);
+	r = take_asleep(t->signals, &got, sliced ? &slice : left);
 	t->woken = true;
 	pthread_cleanup_pop(1);
 	if (r == -EAGAIN && sliced)
@@ -214,7 +223,7 @@ static int wait_for(struct taking *t, uint64_t seen, siginfo_t *info, const stru
 {
 	struct signal_port *port = t->own->port;
 	if (phi_own() == NULL) // somebody has cut its file: nothing comes there any more
-		return phi_kernel_take(t->signals, info, left);
+		return take_asleep(t->signals, info, left);
 	if (left == NULL || left->tv_sec != 0 || left->tv_nsec != 0)
 		if (phi_spin_while(&t->own->spin, &port->events, seen, &port->sender_cpu, NULL))
 			return 0;
@@ -257,7 +266,7 @@ static int take_from_kernel(uint64_t signals, siginfo_t *info, const struct time
 	if (signo != 0)
 		phi_inbox_pop(signo, info);
 	phi_inbox_unlock();
-	return signo != 0 ? signo : phi_kernel_take(signals, info, timeout);
+	return signo != 0 ? signo : take_asleep(signals, info, timeout);
 }
 
 int phi_signal_take(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
@@ -265,7 +274,6 @@ int phi_signal_take(const sigset_t *set, siginfo_t *info, const struct timespec 
 	PHI_KEEP_ERRNO;
 	struct taking t = {.signals = phi_mask_of(set)};
 	t.signals &= ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
-	memset(info, 0, sizeof *info);
 	pthread_testcancel();
 	t.own = phi_signal_self.handling == 0 ? phi_own_make() : phi_own();
 	int r = t.own != NULL && phi_signal_self.busy == 0 ? take(&t, info, timeout)

@@ -7,6 +7,8 @@
 #include "runner.h"
 #include "signal/port.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -45,6 +47,15 @@ static void jam(struct actor *a, bool begin)
 	}
 }
 
+// The kernel's queue is one for all processes of a user: another test may have filled it.
+static void send_patiently(pid_t target, union sigval number)
+{
+	while (ph_sigqueue(target, SIGNO, number) != 0) {
+		CHECK_EQ(errno, EAGAIN);
+		sched_yield();
+	}
+}
+
 static void act(void *arg)
 {
 	struct actor *a = arg;
@@ -56,7 +67,7 @@ static void act(void *arg)
 		if (order == JAM || order == CLEAR)
 			jam(a, order == JAM);
 		else if (order == SEND)
-			CHECK_OK(ph_sigqueue(a->target, SIGNO, number));
+			send_patiently(a->target, number);
 		else
 			CHECK_OK(ph_kill(a->target, SIGNO));
 		a->number += order == SEND || order == KILL;

@@ -135,6 +135,7 @@ TEST(handler_may_take_signals)
 struct pair {
 	struct stage stage;
 	pid_t parent;
+	atomic_int rounds;
 };
 
 static struct pair *ours;
@@ -197,16 +198,25 @@ TEST(first_use_of_other_signals_may_be_inside_a_handler)
 
 /* ---- at any place ---- */
 
-// Send without end, a few ahead of the handlers.
+// Send without end, a few ahead of the handlers, and a few in each round of what they interrupt: who sends faster than they
+// handle would leave it no time.
 static void ring_back(void *arg)
 {
+	enum { AHEAD = 8, EACH_ROUND = 64 };
 	struct pair *p = arg;
+	int round = -1, left = 0;
 
-	for (int i = 0; !atomic_load(&p->stage.over); i++) {
-		CHECK_OK(kill(p->parent, SIGUSR1));
-		send_value(p->parent, RT0, i);
-		while (i - atomic_load(&p->stage.count) > 8 && !atomic_load(&p->stage.over))
+	for (int i = 0; !atomic_load(&p->stage.over);) {
+		if (round != atomic_load(&p->rounds))
+			left = EACH_ROUND;
+		round = atomic_load(&p->rounds);
+		if (left == 0 || i - atomic_load(&p->stage.count) > AHEAD) {
 			sched_yield();
+			continue;
+		}
+		CHECK_OK(kill(p->parent, SIGUSR1));
+		send_value(p->parent, RT0, i++);
+		left--;
 	}
 }
 
@@ -249,6 +259,7 @@ TEST(handlers_interrupt_computation_and_harm_nothing)
 		x = x * 1.0000001 / 1.0000001;
 		errno = i;
 		CHECK_EQ(errno, i);
+		atomic_fetch_add(&p->rounds, 1);
 	}
 	atomic_store(&p->stage.over, 1);
 	dispose(SIGUSR1, SIG_IGN);
@@ -286,6 +297,7 @@ TEST(calls_are_interrupted_by_handlers_that_make_the_same_calls)
 		take_value(SET(RT2), RT2, i);
 		dispose(SIGHUP, i % 2 ? SIG_IGN : SIG_DFL);
 		unblock(SET(RT1));
+		atomic_fetch_add(&p->rounds, 1);
 	}
 	atomic_store(&p->stage.over, 1);
 	dispose(SIGUSR1, SIG_IGN);
