@@ -19,6 +19,22 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+// What is a sanitizer's own in its builds: fault handlers, an alternate stack, _exit; the look for leaks, by ptrace.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define SANITIZED 1
+#endif
+#if __has_feature(address_sanitizer)
+#define LOOKS_FOR_LEAKS 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+#ifndef LOOKS_FOR_LEAKS
+#define LOOKS_FOR_LEAKS 0
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -91,22 +107,6 @@ void test_skip(const char *why) __attribute__((noreturn));
 
 #ifdef __cplusplus
 }
-#endif
-
-// What is a sanitizer's own in its builds: fault handlers, an alternate stack, _exit; the look for leaks, by ptrace.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
-#define SANITIZED 1
-#endif
-#if __has_feature(address_sanitizer)
-#define LOOKS_FOR_LEAKS 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-#ifndef LOOKS_FOR_LEAKS
-#define LOOKS_FOR_LEAKS 0
 #endif
 
 #endif

@@ -140,11 +140,6 @@ static uint32_t number_of(const struct inbox_node *node)
 	return (uint32_t)(node - nodes) + 1;
 }
 
-uint32_t phi_inbox_used(enum inbox_account account)
-{
-	return used[account];
-}
-
 bool phi_inbox_has_room(enum inbox_account account)
 {
 	return used[account] < room[account] && (free_list != 0 || fresh < capacity);
@@ -214,7 +209,7 @@ static int32_t sender_of(const struct inbox_node *node)
 	return pid;
 }
 
-// Behind which one it goes.
+// Behind which one it goes (inbox.h).
 static uint32_t spot_for(const struct inbox_list *l, const struct inbox_node *node)
 {
 	uint32_t spot = l->last;

@@ -49,8 +49,7 @@ struct inbox_node *phi_inbox_unlink_first(struct inbox_list *l); // NULL: it is 
 // Into the list of its number, at its place.
 void phi_inbox_put(int signo, struct inbox_node *node);
 
-// How many are counted; whether one more can be.
-uint32_t phi_inbox_used(enum inbox_account account);
+// Whether one more can be counted.
 bool phi_inbox_has_room(enum inbox_account account);
 
 // `taken` in the port is brought up to date.

@@ -189,11 +189,21 @@ int phi_kernel_lock(int fd, int command, struct flock *lock)
 	return r == -EAGAIN || r == -EACCES ? -EINTR : (int)r;
 }
 
-// ---- readiness ----
+// ---- readiness, signals ----
 
 static bool is_now(const struct timespec *left)
 {
 	return left != NULL && left->tv_sec == 0 && left->tv_nsec == 0;
+}
+
+// A call that was refused, with no time in place of what was left. `nothing` is its answer when that is over.
+static long look_at_once(struct phi_call c, int timeout_at, const struct timespec *left,
+                         long nothing)
+{
+	struct timespec none = at_once;
+	c.arg[timeout_at] = (long)&none;
+	long r = call_anyway(&c);
+	return r == nothing && !is_now(left) ? -EINTR : r;
 }
 
 int phi_kernel_poll(struct pollfd *fds, nfds_t n, struct timespec *left, const sigset_t *mask)
@@ -202,36 +212,24 @@ int phi_kernel_poll(struct pollfd *fds, nfds_t n, struct timespec *left, const s
 	const struct phi_call c = {SYS_ppoll,
 	                           {(long)fds, (long)n, (long)left, (long)mask, KERNEL_SIGSET_BYTES}};
 	long r = due_is_used() ? call(&c, &refused) : call_anyway(&c);
-	if (refused) {
-		struct timespec none = at_once;
-		struct phi_call now = c;
-		now.arg[2] = (long)&none;
-		r = call_anyway(&now);
-		r = r == 0 && !is_now(left) ? -EINTR : r;
-	}
-	return (int)r;
+	return (int)(refused ? look_at_once(c, 2, left, 0) : r);
 }
 
 // The sets stay as they were if it is -EINTR.
-static long select_without_sleep(const struct phi_call *c, bool sleeps)
+static long select_at_once(const struct phi_call *c, const struct timespec *left)
 {
 	fd_set before[3];
-	struct timespec none = at_once;
-	struct phi_call now = *c;
 	if (c->arg[0] > FD_SETSIZE)
 		return -EINTR;
 	size_t bytes = c->arg[0] < 0 ? 0 : ((size_t)c->arg[0] + 63) / 64 * 8;
 	for (int i = 0; i < 3; i++)
 		if (c->arg[1 + i] != 0)
 			memcpy(&before[i], (void *)c->arg[1 + i], bytes);
-	now.arg[4] = (long)&none;
-	long r = call_anyway(&now);
-	if (r != 0 || !sleeps)
-		return r;
-	for (int i = 0; i < 3; i++)
+	long r = look_at_once(*c, 4, left, 0);
+	for (int i = 0; r == -EINTR && i < 3; i++)
 		if (c->arg[1 + i] != 0)
 			memcpy((void *)c->arg[1 + i], &before[i], bytes);
-	return -EINTR;
+	return r;
 }
 
 int phi_kernel_select(int n, fd_set *set[3], struct timespec *left, const sigset_t *mask)
@@ -241,26 +239,19 @@ int phi_kernel_select(int n, fd_set *set[3], struct timespec *left, const sigset
 		size_t bytes;
 	} arg = {mask, KERNEL_SIGSET_BYTES};
 	bool refused = false;
-	struct phi_call c = {SYS_pselect6,
-	                     {n, (long)set[0], (long)set[1], (long)set[2], (long)left, (long)&arg}};
+	const struct phi_call c = {
+		SYS_pselect6, {n, (long)set[0], (long)set[1], (long)set[2], (long)left, (long)&arg}};
 	long r = due_is_used() ? call(&c, &refused) : call_anyway(&c);
-	return (int)(refused ? select_without_sleep(&c, !is_now(left)) : r);
+	return (int)(refused ? select_at_once(&c, left) : r);
 }
-
-// ---- signals ----
 
 int phi_kernel_take(uint64_t signals, siginfo_t *info, const struct timespec *left)
 {
 	bool refused = false;
-	struct phi_call c = {SYS_rt_sigtimedwait,
-	                     {(long)&signals, (long)info, (long)left, KERNEL_SIGSET_BYTES}};
+	const struct phi_call c = {SYS_rt_sigtimedwait,
+	                           {(long)&signals, (long)info, (long)left, KERNEL_SIGSET_BYTES}};
 	long r = due_is_used() ? call(&c, &refused) : call_anyway(&c);
-	if (refused) {
-		c.arg[2] = (long)&at_once;
-		r = call_anyway(&c);
-		r = r == -EAGAIN && !is_now(left) ? -EINTR : r;
-	}
-	return (int)r;
+	return (int)(refused ? look_at_once(c, 2, left, -EAGAIN) : r);
 }
 
 int phi_kernel_suspend(uint64_t mask)

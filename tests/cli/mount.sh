@@ -183,6 +183,7 @@ readers_wait_for_messages_and_writers_for_room() {
 	seq 100 | tr -d '\n' >"$work/wanted"
 	eventually cmp -s "$work/wanted" "$work/got"
 	kill -TERM "$reader"
+	eventually asleep jobs receivers 0 # who is killed may take one with him
 	ph send jobs a b
 	printf c | give jobs &
 	eventually asleep jobs senders 1

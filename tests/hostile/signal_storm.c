@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
 // tests/hostile/signal_storm.c - processes signal each other and themselves while their ports and a named one are
-// scribbled on at random, truncated and punched. Nobody crashes, hangs or reports anything undocumented; who comes
+// scribbled on at random, truncated and punched, and while somebody tells lies by the kernel's signals. Nobody crashes, hangs or reports anything undocumented; who comes
 // afterwards finds signals that work.
 #include "signal_victim.h"
+
+#include "signal/port.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "runner.h"
 
@@ -182,6 +186,55 @@ TEST(holes_punched_while_others_signal_do_no_harm)
 		let_run(&s, (unsigned)(draw(&s) % 30));
 		signal_region_restore(&s.r[file]);
 		let_run(&s, (unsigned)(draw(&s) % 10));
+	}
+	end(&s);
+}
+
+// ---- by the kernel ----
+
+static bool went_on_a_little(void *arg)
+{
+	struct storm *s = arg;
+	victims_watch(s->diaries, s->pids, VICTIMS);
+	for (int i = 0; i < VICTIMS; i++)
+		if (atomic_load(&s->diaries[i].calls) == 0)
+			return false;
+	return true;
+}
+
+// A bell, or a signal that claims a place among those of anybody.
+static void make_lie(struct storm *s, siginfo_t *info, uint64_t tail)
+{
+	const struct signal_record r = {.value = draw(s),
+	                                .pid = draw(s) % 2 ? s->pids[draw(s) % VICTIMS] : getpid(),
+	                                .code = SI_QUEUE,
+	                                .signo = (uint16_t)(SIGRTMIN + 1 + (int)(draw(s) % 2))};
+	const uint32_t near = (uint32_t)tail + (uint32_t)(draw(s) % 16) - 8;
+	const struct signal_seen seen = {draw(s) % 4 ? near : (uint32_t)draw(s), (uint32_t)draw(s)};
+	phi_bell_make(info, &r);
+	if (draw(s) % 8 == 0)
+		return;
+	info->si_code = draw(s) % 4 ? SI_QUEUE : SI_USER;
+	phi_bell_mark_process(info, &seen);
+}
+
+TEST(lies_about_a_signals_place_do_no_harm)
+{
+	static struct storm s;
+	siginfo_t info;
+	begin(&s);
+	for (int i = 0; i < ATTACKS / 4; i++) {
+		const int who = (int)(draw(&s) % VICTIMS);
+		const struct signal_port *port =
+			(const struct signal_port *)(const void *)(s.r[who].map + PHI_REGION_BODY);
+		make_lie(&s, &info, load_relaxed_u64(&port->tail));
+		syscall(SYS_rt_sigqueueinfo, s.pids[who], info.si_signo, &info);
+		if (i % 16 != 0)
+			continue;
+		note(&s, "a lie", who, (uint64_t)i, 0);
+		for (int v = 0; v < VICTIMS; v++) // who is flooded does nothing else
+			atomic_store(&s.diaries[v].calls, 0);
+		test_wait_until(went_on_a_little, &s);
 	}
 	end(&s);
 }

@@ -42,7 +42,6 @@ claim holds -DDEATHS=1 -DEXPIRES
 claim holds -DDEATHS=1 -DDEPTH=2 -DRECEIVES=3
 claim holds -DDEATHS=2 -DSENDERS=1 -DRECEIVERS=2 -DRECEIVES=1
 claim holds -DRECEIVERS=2 -DRECEIVES=1 -DEXPIRES
-claim holds -DSENDERS=3
 claim holds -DSTOPS=1 -DEXPIRES -DLOOKS_AGAIN
 claim fails -DSTOPS=1 -DEXPIRES
 claim fails -DBUG_NO_HAND_ON
@@ -93,7 +92,6 @@ sem_word fails -DGIVE_UPS=1 -DBUG_CANCELLED_SILENTLY
 sem_word fails -DGIVE_UPS=1 -DTAKERS=1 -DBUG_LEAVES_WOKEN
 sem_word fails -DDESTROY -DBUG_MARK_AWAY_LATER
 sem_truth holds -DDEATHS=2 -DREAPERS=2
-sem_truth holds -DACTORS=3
 sem_truth holds -DUNITS=1 -DROUNDS=3 -DDEATHS=1 -DREAPERS=1
 sem_truth holds -DACTORS=3 -DSHARE -DROUNDS=1 -DDEATHS=1 -DREAPERS=1
 sem_truth fails -DBUG_NEVER_CONFIRMED
@@ -135,6 +133,7 @@ claim holds -DRECEIVERS=2 -DRECEIVES=1 -DDEATHS=1
 claim holds -DDEATHS=1 -DDEPTH=2 -DSENDS=2 -DRECEIVES=3
 claim holds -DDEATHS=2 -DEXPIRES
 claim holds -DRECEIVERS=2 -DSENDS=2
+claim holds -DSENDERS=3
 claim holds -DSENDERS=3 -DRECEIVES=3
 pipe_order holds -DWRITERS=2 -DWRITES=2 -DDEATHS=1
 pipe_order holds -DWRITERS=2 -DWRITES=2 -DCLOSERS=1
@@ -145,6 +144,7 @@ pipe_room holds -DREADERS=2 -DDEATHS=1
 pipe_room holds -DWRITERS=3 -DSEALS=1 -DDEATHS=1 -DREADS=1
 sem_word holds -DDEATHS=2
 sem_word holds -DDEATHS=1 -DGIVE_UPS=1 -DTAKERS=1
+sem_truth holds -DACTORS=3
 sem_truth holds -DACTORS=3 -DSHARE -DDEATHS=1 -DREAPERS=1
 sem_truth holds -DACTORS=3 -DNEWCOMER -DDEATHS=2 -DREAPERS=1
 sem_bell holds -DFREE=1 -DENDS=1 -DGIVE_UPS=1
