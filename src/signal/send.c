@@ -53,12 +53,21 @@ uid_t phi_sender_uid(void)
 // (`after_kernel`). Counted afterwards: what says so on behalf of all threads comes later than what it speaks of.
 static uint32_t kernel_sends = 1;
 
+// Begins with the time in half microseconds, so that a program's numbers are behind those of what this process was before
+// an exec: no signal by the kernel takes less.
+static uint32_t next_sequence(void)
+{
+	static uint32_t last;
+	if (load_relaxed_u32(&last) == 0)
+		cas_acq_rel_u32(&last, 0, (uint32_t)(phi_now_ns() >> 9));
+	uint32_t n = add_acq_rel_u32(&last, 1) + 1;
+	return n != 0 ? n : 1;
+}
+
 static struct signal_seen seen_by(const struct signal_peer *p)
 {
-	static uint32_t sends;
-	uint32_t n = add_acq_rel_u32(&sends, 1) + 1;
-	uint64_t tail = load_acquire_u64(&p->port->tail); // SIGNAL_TAIL
-	return (struct signal_seen){(uint32_t)tail, n != 0 ? n : 1};
+	uint32_t n = next_sequence();
+	return (struct signal_seen){(uint32_t)load_acquire_u64(&p->port->tail), n}; // SIGNAL_TAIL
 }
 
 static int kernel_queue(pid_t pid, const struct signal_record *r, const struct signal_seen *seen)
