@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The private side of signals: this process's port and inbox, what a thread is at, the ports of others. What is in
-// shared memory stands in signal/layout.h. Reading order: send.c, inbox.c, collect.c,
-// deliver.c, take.c.
+// shared memory stands in signal/layout.h. Reading order: send.c, inbox.c, collect.c, deliver.c, take.c.
 #ifndef PHI_SIGNAL_PORT_H
 #define PHI_SIGNAL_PORT_H
 
