@@ -397,6 +397,8 @@ TEST(cleanup_handler_may_use_the_same_pipe)
 {
 	struct worker w;
 
+	if (LOOKS_FOR_LEAKS) // it stumbles over the marks of frames that are gone
+		SKIP("AddressSanitizer does not follow a cancellation");
 	make_pipe(cleaned);
 	flow_from_child(cleaned, FLOW);
 	start_and_block(&w, read_with_cleanup, cleaned[R], 10);
