@@ -140,7 +140,8 @@ static bool read_ring(struct recordings *all, int fd, struct ring *ring, uint32_
 		add_entry(all, ring, thread, n);
 	const bool asleep = is_asleep(&ring->thread, &again);
 
-	fill_times(all->entry + begin, all->entries - begin, asleep ? again.since_ns : 0);
+	if (all->entries > begin)
+		fill_times(all->entry + begin, all->entries - begin, asleep ? again.since_ns : 0);
 	if (asleep)
 		add_wait(all, &again, thread);
 	return true;

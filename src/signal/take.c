@@ -29,6 +29,7 @@ struct taking {
 	struct signal_own *own;
 	bool counted; // among the sleepers
 	bool woken;   // not cancelled
+	bool in_doubt;
 };
 
 // ---- under the inbox lock ----
@@ -157,6 +158,7 @@ static bool fall_asleep(struct taking *t)
 		count_sleeper(t->own, t->signals, false);
 		t->counted = false;
 	}
+	t->in_doubt = t->own->in_doubt;
 	phi_inbox_unlock();
 	return asleep;
 }
@@ -178,8 +180,7 @@ static int choose(struct taking *t, const siginfo_t *got, siginfo_t *info)
 static int sleep_in_kernel(struct taking *t, siginfo_t *info, const struct timespec *left)
 {
 	const struct timespec slice = {0, SLICE_NS};
-	bool sliced =
-		t->own->in_doubt && (left == NULL || left->tv_sec > 0 || left->tv_nsec > SLICE_NS);
+	bool sliced = t->in_doubt && (left == NULL || left->tv_sec > 0 || left->tv_nsec > SLICE_NS);
 	siginfo_t got;
 	volatile int r = 0; // lives across the jump that a cleanup frame may be
 	memset(&got, 0, sizeof got);
