@@ -200,6 +200,8 @@ static int join_locked(const char *name, const char *file, uint64_t set, mode_t 
 {
 	struct signal_own *own = phi_own();
 	struct joined *j = *find(name);
+	if (own == NULL) // somebody has cut its file
+		return -ENOTSUP;
 	if (j != NULL)
 		return enter(table_of(&j->region), own, set);
 	j = calloc(1, sizeof *j);
