@@ -209,6 +209,12 @@ static int32_t sender_of(const struct inbox_node *node)
 	return pid;
 }
 
+// One without a number was sent when no queue was known: before all that have one.
+static bool is_earlier(const struct inbox_node *a, const struct inbox_node *b)
+{
+	return a->sequence == 0 || (int32_t)(a->sequence - b->sequence) <= 0;
+}
+
 // Behind which one it goes (inbox.h).
 static uint32_t spot_for(const struct inbox_list *l, const struct inbox_node *node)
 {
@@ -217,7 +223,7 @@ static uint32_t spot_for(const struct inbox_list *l, const struct inbox_node *no
 		const struct inbox_node *there = &nodes[at - 1];
 		bool same = there->place == node->place;
 		bool his = same && sender_of(there) == sender_of(node);
-		if (there->place < node->place || (his && (int32_t)(there->sequence - node->sequence) <= 0))
+		if (there->place < node->place || (his && is_earlier(there, node)))
 			break;
 		at = there->prev;
 		if (!same || his)

@@ -121,7 +121,8 @@ static bool outstanding(struct signal_port *port, int signo)
 	const struct signal_bell *b = &port->bell[signo];
 	if (load_relaxed_u32(&b->rung) == load_relaxed_u32(&b->heard))
 		return false;
-	return phi_now_coarse_ns() - port->last_bell_ns < BELL_AGAIN_NS;
+	const uint64_t last = load_relaxed_u64((const uint64_t *)&port->last_bell_ns);
+	return (int64_t)((uint64_t)phi_now_coarse_ns() - last) < BELL_AGAIN_NS;
 }
 
 // 0 it has been rung, 1 it is to be rung once the lock is let go: by the owner itself, who would answer it at once. It is

@@ -273,6 +273,29 @@ TEST(handler_gets_each_senders_signals_in_order_in_sigsuspend)
 	end_actors();
 }
 
+// Before it has a port, then by the kernel, then by the queue.
+TEST(signals_of_before_the_port_come_before_those_of_after)
+{
+	const sigset_t set = just(SIGNO), other = just(HIGHER);
+	const struct timespec none = {0, 0};
+
+	start_actors();
+	CHECK_OK(ph_sigprocmask(SIG_BLOCK, &set, NULL));
+	play = (struct play){2, {{0, SEND, false}, {0, SEND, false}}};
+	perform_all();
+	CHECK_ERR(ph_sigtimedwait(&other, NULL, &none), EAGAIN); // makes the port
+	handle(SIGNO, on_signal);
+	const struct step later[] = {{0, SEND, true}, {0, SEND, true}, {0, SEND, false}};
+	for (int i = 0; i < 3; i++)
+		perform(&later[i]);
+	siginfo_t info;
+	for (int i = 0; i < 5; i++) {
+		CHECK_EQ(ph_sigwaitinfo(&set, &info), SIGNO);
+		CHECK_EQ(info.si_value.sival_int, i);
+	}
+	end_actors();
+}
+
 // ---- delivered already ----
 
 static int at_higher = -1;
