@@ -140,6 +140,11 @@ static uint32_t number_of(const struct inbox_node *node)
 	return (uint32_t)(node - nodes) + 1;
 }
 
+static struct inbox_node *node_of(uint32_t number)
+{
+	return number != 0 ? &nodes[number - 1] : NULL;
+}
+
 bool phi_inbox_has_room(enum inbox_account account)
 {
 	return used[account] < room[account] && (free_list != 0 || fresh < capacity);
@@ -178,11 +183,13 @@ struct signal_payload *phi_inbox_payload(const struct inbox_node *node)
 
 static void insert_behind(struct inbox_list *l, uint32_t at, struct inbox_node *node)
 {
-	uint32_t n = number_of(node);
+	struct inbox_node *before = node_of(at);
+	uint32_t *link = before != NULL ? &before->next : &l->first;
+	struct inbox_node *behind = node_of(*link);
 	node->prev = at;
-	node->next = at != 0 ? nodes[at - 1].next : l->first;
-	*(node->next != 0 ? &nodes[node->next - 1].prev : &l->last) = n;
-	*(at != 0 ? &nodes[at - 1].next : &l->first) = n;
+	node->next = *link;
+	*link = number_of(node);
+	*(behind != NULL ? &behind->prev : &l->last) = number_of(node);
 	l->count++;
 }
 
@@ -193,11 +200,12 @@ void phi_inbox_append(struct inbox_list *l, struct inbox_node *node)
 
 struct inbox_node *phi_inbox_unlink_first(struct inbox_list *l)
 {
-	if (l->first == 0)
+	struct inbox_node *node = node_of(l->first);
+	if (node == NULL)
 		return NULL;
-	struct inbox_node *node = &nodes[l->first - 1];
+	struct inbox_node *next = node_of(node->next);
 	l->first = node->next;
-	*(node->next != 0 ? &nodes[node->next - 1].prev : &l->last) = 0;
+	*(next != NULL ? &next->prev : &l->last) = 0;
 	l->count--;
 	return node;
 }
@@ -235,7 +243,7 @@ static uint32_t spot_for(const struct inbox_list *l, const struct inbox_node *no
 void phi_inbox_put(int signo, struct inbox_node *node)
 {
 	struct inbox_list *l = &lists[signo];
-	const struct inbox_node *last = l->last != 0 ? &nodes[l->last - 1] : NULL;
+	const struct inbox_node *last = node_of(l->last);
 	uint32_t spot = l->last;
 	if (node->place == INBOX_LAST)
 		node->place = last != NULL ? last->place : 0;
