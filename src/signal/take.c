@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define KERNEL_TOO_EVERY 64
+#define KERNEL_TOO_EVERY 256
 #define SLICE_NS 50000000
 
 struct taking {
