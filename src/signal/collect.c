@@ -244,8 +244,10 @@ bool phi_inbox_adopt(uint64_t signals)
 		int signo = __builtin_ctzll(bells) + 1;
 		bool more =
 			phi_inbox_count(signo) > 0 || load_relaxed_u64(&own->port->tail) != own->drained;
-		if (more && (own->caught & ~own->quiet & ~own->kernels & SIGNAL_BIT(signo)))
+		if (more && (own->caught & ~own->quiet & ~own->kernels & SIGNAL_BIT(signo))) {
+			own->handed_on |= SIGNAL_BIT(signo);
 			phi_bell_self(signo); // a handler waits for it
+		}
 	}
 	return all_in;
 }
