@@ -30,17 +30,11 @@
 
 __thread struct signal_self phi_signal_self;
 
-static uintptr_t own_port; // struct signal_own *
+uintptr_t phi_own_port;
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t cannot; // generation in which it turned out that no port can be had
 static pthread_key_t thread_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-struct signal_own *phi_own(void)
-{
-	struct signal_own *own = (struct signal_own *)load_acquire_ptr(&own_port); // SIGNAL_OWN
-	return own == NULL || load_relaxed_u32(&own->region.damaged) ? NULL : own;
-}
 
 // ---- threads ----
 
@@ -240,7 +234,7 @@ static struct signal_own *make_locked(void)
 		return NULL;
 	}
 	phi_inbox_lock();
-	store_release_ptr(&own_port, (uintptr_t)own); // SIGNAL_OWN
+	store_release_ptr(&phi_own_port, (uintptr_t)own); // SIGNAL_OWN
 	adopt_dispositions(own);
 	phi_inbox_unlock();
 	return own;
@@ -329,7 +323,7 @@ int phi_own_payloads(void)
 
 static void forget(struct signal_own *own)
 {
-	store_release_ptr(&own_port, 0); // SIGNAL_OWN
+	store_release_ptr(&phi_own_port, 0); // SIGNAL_OWN
 	phi_region_unmap(&own->region);
 	if (phi_region_has_fd(&own->region, own->region.fd))
 		phi_close(own->region.fd);
@@ -358,7 +352,7 @@ void phi_signal_after_fork(void)
 
 void phi_signal_after_fork_child(void)
 {
-	struct signal_own *own = (struct signal_own *)load_acquire_ptr(&own_port); // SIGNAL_OWN
+	struct signal_own *own = (struct signal_own *)load_acquire_ptr(&phi_own_port); // SIGNAL_OWN
 	phi_inbox_let_go(true);
 	phi_peers_let_go(true);
 	if (own != NULL) {
@@ -380,7 +374,7 @@ static bool is_mine(const struct signal_own *own)
 
 void phi_signal_exit(void)
 {
-	struct signal_own *own = (struct signal_own *)load_acquire_ptr(&own_port); // SIGNAL_OWN
+	struct signal_own *own = (struct signal_own *)load_acquire_ptr(&phi_own_port); // SIGNAL_OWN
 	char name[32];
 	if (!is_mine(own) || !phi_region_has_fd(&own->region, own->region.fd))
 		return;

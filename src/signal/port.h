@@ -151,7 +151,12 @@ struct signal_own {
 };
 
 // The port, or NULL: this process has none (yet).
-struct signal_own *phi_own(void);
+extern uintptr_t phi_own_port; // struct signal_own *
+static inline struct signal_own *phi_own(void)
+{
+	struct signal_own *own = (struct signal_own *)load_acquire_ptr(&phi_own_port); // SIGNAL_OWN
+	return own == NULL || load_relaxed_u32(&own->region.damaged) ? NULL : own;
+}
 // The same, made if it can be; not async-signal-safe, and not within phi_signal_enter.
 struct signal_own *phi_own_make(void);
 int phi_own_depth(int depth);
