@@ -167,7 +167,8 @@ static void mount_small(size_t pages)
 	snprintf(options, sizeof(options), "size=%zu", pages * PAGE);
 	if (unshare(CLONE_NEWNS) != 0)
 		SKIP("needs root to mount a small file system");
-	CHECK_OK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		SKIP("the root of a chroot is no mount of its own");
 	CHECK_OK(mount("tmpfs", getenv("POSTHASTE_DIR"), "tmpfs", 0, options));
 }
 
