@@ -162,8 +162,8 @@ static void place(struct inbox_node *node, struct signal_own *own, const siginfo
 	if (own == NULL || !phi_bell_seen(info, &seen))
 		return;
 	uint64_t tail = load_acquire_u64(&own->port->tail); // SIGNAL_TAIL
-	uint64_t records = tail - (uint32_t)((uint32_t)tail - seen.records);
-	if (records > tail)
+	uint64_t records = tail - (((uint32_t)tail - seen.records) & SIGNAL_SEEN_MASK);
+	if (records > tail || seen.records != signal_seen_word(records, own->self.id))
 		return;
 	if (records > own->promised)
 		own->promised = records;

@@ -67,7 +67,10 @@ static uint32_t next_sequence(void)
 static struct signal_seen seen_by(const struct signal_peer *p)
 {
 	uint32_t n = next_sequence();
-	return (struct signal_seen){(uint32_t)load_acquire_u64(&p->port->tail), n}; // SIGNAL_TAIL
+	if (load_relaxed_u32(&p->port->closed)) // what comes next has another queue
+		return (struct signal_seen){0, 0};
+	uint64_t tail = load_acquire_u64(&p->port->tail); // SIGNAL_TAIL
+	return (struct signal_seen){signal_seen_word(tail, p->id), n};
 }
 
 static int kernel_queue(pid_t pid, const struct signal_record *r, const struct signal_seen *seen)

@@ -75,6 +75,7 @@ a_signal_arrives_with_its_sender_and_its_value() {
 	begin USR1 RTMIN+2 -n 3
 	ph kill -s RTMIN+2 -q 42 "$waiter"
 	ph kill -RTMIN+2 -q -7 "$waiter"
+	eventually lines "$work/got" 2 # a lower number comes first
 	ph kill -s USR1 "$waiter"
 	wait "$waiter"
 	same "$(ph kill -l RTMIN+2) RTMIN+2 pid N uid $(id -u) value 42" "$(sed -n '1s/pid [0-9]*/pid N/p' "$work/got")"

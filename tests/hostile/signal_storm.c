@@ -203,13 +203,17 @@ static bool went_on_a_little(void *arg)
 }
 
 // A bell, or a signal that claims a place among those of anybody.
-static void make_lie(struct storm *s, siginfo_t *info, uint64_t tail)
+static void make_lie(struct storm *s, siginfo_t *info, const uint8_t *map)
 {
+	const struct phi_region_header *h = (const struct phi_region_header *)(const void *)map;
+	const struct signal_port *port =
+		(const struct signal_port *)(const void *)(map + PHI_REGION_BODY);
+	const uint64_t tail = load_relaxed_u64(&port->tail) + draw(s) % 16 - 8;
 	const struct signal_record r = {.value = draw(s),
 	                                .pid = draw(s) % 2 ? s->pids[draw(s) % VICTIMS] : getpid(),
 	                                .code = SI_QUEUE,
 	                                .signo = (uint16_t)(SIGRTMIN + 1 + (int)(draw(s) % 2))};
-	const uint32_t near = (uint32_t)tail + (uint32_t)(draw(s) % 16) - 8;
+	const uint32_t near = signal_seen_word(tail, h->id[0]);
 	const struct signal_seen seen = {draw(s) % 4 ? near : (uint32_t)draw(s), (uint32_t)draw(s)};
 	phi_bell_make(info, &r);
 	if (draw(s) % 8 == 0)
@@ -225,9 +229,7 @@ TEST(lies_about_a_signals_place_do_no_harm)
 	begin(&s);
 	for (int i = 0; i < ATTACKS / 4; i++) {
 		const int who = (int)(draw(&s) % VICTIMS);
-		const struct signal_port *port =
-			(const struct signal_port *)(const void *)(s.r[who].map + PHI_REGION_BODY);
-		make_lie(&s, &info, load_relaxed_u64(&port->tail));
+		make_lie(&s, &info, s.r[who].map);
 		syscall(SYS_rt_sigqueueinfo, s.pids[who], info.si_signo, &info);
 		if (i % 16 != 0)
 			continue;
