@@ -3,7 +3,7 @@
 // What has come, into the inbox: records from the port's queue, standard signals from its bits, and what the kernel has.
 //
 // A sender's signals of one number may come both ways, and are to be taken in the order in which he sent them. Two
-// interleavings lose it:
+// interleavings that lose it (docs/signal.md, "Two ways, one order", has the others):
 //
 // * S sends by the kernel, then by the queue, which is read first. So S says `after_kernel` in the record, and what the kernel has
 //   is fetched before it.

@@ -197,12 +197,11 @@ void phi_bell_make(siginfo_t *info, const struct signal_record *rec);
 bool phi_bell_is(const siginfo_t *info);
 // What a signal that goes by the kernel says of its place among those of the same sender.
 struct signal_seen {
-	uint32_t
-		records; // in the target's queue, as its sender saw it: `tail`, and which queue (signal_seen_word)
+	uint32_t records;  // in the target's queue, as its sender saw it: signal_seen_word
 	uint32_t sequence; // among all that he has sent by the kernel; 0 = he knows of no queue
 };
 
-// A process may have another queue by the time that it looks: after an exec.
+// The end of `tail`, and which queue it is of: by the time that it looks a process may have another one, after an exec.
 #define SIGNAL_SEEN_MASK 0xffffffu
 static inline uint32_t signal_seen_word(uint64_t tail, uint64_t id)
 {
