@@ -61,16 +61,18 @@ extern "C" {
 
 // Send a signal to a process, a group, everybody (POSIX kill). pid > 0: that process; 0: the caller's group; -1:
 // every process that the caller may signal; else the group -pid. sig 0 asks only. Returns when the signal is
-// pending; never blocks on the receiver.
+// pending; never blocks on the receiver, and is never refused for want of room: what finds the receiver's queue full
+// becomes pending in the kernel, where a standard signal merges with one of its number.
 //
 // EINVAL   not a signal
 // EPERM    no permission to signal any of them
 // ESRCH    no such process or group
-// EAGAIN   a queued signal, and the receiver's queue is full (ph_sigqueue_depth)
 int ph_kill(pid_t pid, int sig);
 int ph_killpg(pid_t pgrp, int sig);
 
-// Send a signal with a value (POSIX sigqueue). Errors as ph_kill.
+// Send a signal with a value (POSIX sigqueue). Errors as ph_kill, and
+//
+// EAGAIN   a signal that queues (real-time, PH_SA_QUEUE), and the receiver's queue is full (ph_sigqueue_depth)
 int ph_sigqueue(pid_t pid, int sig, union sigval value);
 
 // Send a signal to the calling thread, or to one of this process's (POSIX raise, pthread_kill; pthread_sigqueue).

@@ -9,6 +9,8 @@
 //   has a handler                                   bell, queue              the kernel's
 //   anything else                                   the kernel's             the kernel's
 //
+// What finds the queue full is refused (EAGAIN), but for a kill, which becomes the kernel's: there it merges at worst.
+//
 // The bell comes before the commit: a sender that is killed between the two has rung in vain, and the other way round
 // the owner would sleep beside a signal. Who hears a bell takes the lock before he looks, so he sees what it was
 // rung for. Who has sent a signal by the kernel says so with the next one that he puts into the queue: the owner then
@@ -218,6 +220,8 @@ static int enqueue(struct signal_peer *p, const struct signal_message *m, bool b
 	if (size == 0 || size > SIGNAL_RING_MAX || (size & (size - 1)) != 0 || depth > size)
 		return -ENOTSUP; // scribbled
 	if (is_full(p, tail, depth)) {
+		if (m->record.code == SI_USER)
+			return -ENOTSUP; // a kill is never refused
 		port->refused++;
 		return -EAGAIN;
 	}

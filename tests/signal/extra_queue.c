@@ -31,6 +31,29 @@ TEST(standard_signals_queue_on_request)
 		CHECK_EQ(atomic_load(&values[i]), 10 + i);
 }
 
+// Who kills knows nothing of the receiver's flags: it is the sender of values who learns that there is no room. The kill
+// merges with what is pending of its number.
+TEST(kill_of_a_standard_signal_is_never_refused)
+{
+	struct sigaction sa = {.sa_sigaction = note_value, .sa_flags = SA_SIGINFO | PH_SA_QUEUE};
+	const int depth = 64;
+
+	CHECK_OK(ph_sigqueue_depth(depth));
+	sigemptyset(&sa.sa_mask);
+	CHECK_OK(ph_sigaction(SIGUSR1, &sa, NULL));
+	CHECK_OK(ph_sigaction(SIGUSR2, &sa, NULL));
+	block(SIGUSR1);
+	for (int i = 0; i < depth; i++)
+		CHECK_OK(ph_sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = i}));
+	CHECK_ERR(ph_sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = depth}), EAGAIN);
+	CHECK_OK(ph_kill(getpid(), SIGUSR1));
+	CHECK_EQ(atomic_load(&value_count), 0);
+	CHECK_OK(ph_kill(getpid(), SIGUSR2)); // nothing is pending of this one
+	CHECK_EQ(atomic_load(&value_count), 1);
+	unblock(SIGUSR1);
+	CHECK(atomic_load(&value_count) >= 1 + depth);
+}
+
 TEST(flags_beyond_posix_need_a_handler)
 {
 	struct sigaction sa = {.sa_handler = SIG_IGN, .sa_flags = PH_SA_QUEUE};

@@ -306,9 +306,11 @@ TEST(full_queue_is_eagain_and_standard_signals_get_through)
 	CHECK_OK(kill(getpid(), SIGUSR1));
 	CHECK_OK(kill(getpid(), SIGUSR1));
 	CHECK_OK(raise(SIGUSR2));
-	CHECK(is_pending(SIGUSR1) && is_pending(SIGUSR2));
+	CHECK_OK(kill(getpid(), RT2)); // nor is a kill of any
+	CHECK(is_pending(SIGUSR1) && is_pending(SIGUSR2) && is_pending(RT2));
 	take(SET(SIGUSR1));
 	take(SET(SIGUSR2));
+	take(SET(RT2));
 	take_value(SET(RT0), RT0, 0);
 	send_self(RT1, DEPTH);
 	CHECK_ERR(sigqueue(getpid(), RT0, value_of(DEPTH)), EAGAIN);
