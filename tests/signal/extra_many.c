@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // tests/signal/extra_many.c - more signals of one number are pending in the kernel than the inbox takes from there
-// (16384), and others behind them in the port: all come, each once, in the order in which they were sent.
+// (16384), and others behind them in the port: all come, each once, in the order in which they were sent. So does a kill
+// that found the queue full.
 #include "crowd.h"
 
 #include <posthaste/posthaste.h>
@@ -106,4 +107,66 @@ TEST(taker_gets_more_than_the_inbox_takes_in_order)
 		expect_next(&info);
 	CHECK_EQ(errno, EAGAIN);
 	CHECK_EQ(atomic_load(&received), ALL);
+}
+
+// ---- a full queue ----
+
+enum { DEPTH = 64 };
+
+static void expect_from_queue(int value)
+{
+	const sigset_t set = set_of(SIG);
+	siginfo_t info;
+
+	CHECK_EQ(ph_sigtimedwait(&set, &info, NULL), SIG);
+	CHECK_EQ(info.si_code, SI_QUEUE);
+	CHECK_EQ(info.si_value.sival_int, value);
+}
+
+static void expect_kill(void)
+{
+	const sigset_t set = set_of(SIG);
+	siginfo_t info;
+
+	CHECK_EQ(ph_sigtimedwait(&set, &info, NULL), SIG);
+	CHECK_EQ(info.si_code, SI_USER);
+	CHECK_EQ(info.si_pid, getpid());
+}
+
+static void kill_into_full_queue(void)
+{
+	const sigset_t set = set_of(SIG);
+	const struct timespec none = {0, 0};
+
+	CHECK_OK(ph_sigqueue_depth(DEPTH));
+	for (int i = 0; i < DEPTH; i++)
+		CHECK_OK(send_by_library(getpid(), SIG, i));
+	CHECK_ERR(send_by_library(getpid(), SIG, DEPTH), EAGAIN);
+	CHECK_OK(ph_kill(getpid(), SIG));
+	CHECK_OK(ph_kill(getpid(), SIG));
+	expect_from_queue(0);
+	CHECK_OK(send_by_library(getpid(), SIG, DEPTH));
+	for (int i = 1; i < DEPTH; i++)
+		expect_from_queue(i);
+	expect_kill();
+	expect_kill();
+	expect_from_queue(DEPTH);
+	CHECK_ERR(ph_sigtimedwait(&set, NULL, &none), EAGAIN);
+}
+
+TEST(kill_into_a_full_queue_keeps_its_place_for_a_taker)
+{
+	const sigset_t set = set_of(SIG);
+	const struct timespec none = {0, 0};
+
+	block(SIG);
+	CHECK_ERR(ph_sigtimedwait(&set, NULL, &none), EAGAIN);
+	kill_into_full_queue();
+}
+
+TEST(kill_into_a_full_queue_keeps_its_place_behind_a_handler)
+{
+	block(SIG);
+	install(0);
+	kill_into_full_queue();
 }
