@@ -3,6 +3,8 @@
 // Reading next: sync/lock.c, which is what `pending` is for.
 #include "base/self.h"
 
+#include "base/fork.h"
+
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -57,7 +59,8 @@ static void forget_in_child(void)
 
 static void make_page(void)
 {
-	pthread_atfork(NULL, NULL, forget_in_child);
+	static const struct phi_fork_steps steps = {.in_child = forget_in_child};
+	phi_fork_arrange(&steps);
 	long size = sysconf(_SC_PAGESIZE);
 	void *page =
 		mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

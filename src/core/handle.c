@@ -4,6 +4,7 @@
 // description counts the child in; in the child, each handle is made its own.
 #include "core/handle.h"
 
+#include "base/fork.h"
 #include "base/guard.h"
 #include "core/description.h"
 
@@ -68,7 +69,8 @@ static void after_fork_child(void)
 
 static void arrange_for_fork(void)
 {
-	pthread_atfork(before_fork, let_go, after_fork_child);
+	static const struct phi_fork_steps steps = {before_fork, let_go, after_fork_child};
+	phi_fork_arrange(&steps);
 }
 
 void phi_handle_arrange_for_fork(void)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/fork.h"
 #include "base/guard.h"
 #include "base/random.h"
 #include "core/file.h"
@@ -473,7 +474,8 @@ static void forget_in_child(void)
 __attribute__((constructor)) static void at_start(void)
 {
 	phi_handle_arrange_for_fork();
-	pthread_atfork(NULL, NULL, forget_in_child);
+	static const struct phi_fork_steps steps = {.in_child = forget_in_child};
+	phi_fork_arrange(&steps);
 }
 
 __attribute__((destructor)) static void at_exit(void)

@@ -5,6 +5,8 @@
 // walked without a lock, in a signal handler or a vfork child as well.
 #include "pipe/pipe.h"
 
+#include "base/fork.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -59,7 +61,8 @@ static void be_child(void)
 
 static void arrange_for_fork(void)
 {
-	pthread_atfork(hold, let_go, be_child);
+	static const struct phi_fork_steps steps = {hold, let_go, be_child};
+	phi_fork_arrange(&steps);
 }
 
 static void forked(struct phi_handle *h)

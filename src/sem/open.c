@@ -5,6 +5,7 @@
 #include "sem/sem.h"
 
 #include "base/descriptor.h"
+#include "base/fork.h"
 #include "core/handle.h"
 #include "core/life.h"
 #include "core/name.h"
@@ -75,7 +76,8 @@ static void after_fork_child(void)
 static void arrange_for_fork(void)
 {
 	phi_handle_arrange_for_fork(); // the guard is held still
-	pthread_atfork(before_fork, after_fork, after_fork_child);
+	static const struct phi_fork_steps steps = {before_fork, after_fork, after_fork_child};
+	phi_fork_arrange(&steps);
 }
 
 // ---- the file ----

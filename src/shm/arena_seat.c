@@ -9,6 +9,7 @@
 #include "shm/arena.h"
 
 #include "base/descriptor.h"
+#include "base/fork.h"
 #include "core/life.h"
 
 #include <fcntl.h>
@@ -223,9 +224,9 @@ static void let_go(void)
 
 static void prepare(void)
 {
+	static const struct phi_fork_steps steps = {hold, let_go, let_go};
 	once_result = pthread_key_create(&at_thread_exit, forget_thread);
-	if (once_result == 0)
-		once_result = pthread_atfork(hold, let_go, let_go);
+	phi_fork_arrange(&steps);
 }
 
 // The thread's seat at this arena, or one whose arena is gone, or NULL.

@@ -6,6 +6,7 @@
 
 #include "base/atomic.h"
 #include "base/descriptor.h"
+#include "base/fork.h"
 #include "base/guard.h"
 #include "core/file.h"
 #include "core/handle.h"
@@ -48,7 +49,8 @@ static void let_go(void)
 static void arrange_for_fork(void)
 {
 	phi_handle_arrange_for_fork();
-	pthread_atfork(hold, let_go, let_go);
+	static const struct phi_fork_steps steps = {hold, let_go, let_go};
+	phi_fork_arrange(&steps);
 }
 
 static struct shm_mapping **bucket_of(const void *addr)

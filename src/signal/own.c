@@ -8,6 +8,7 @@
 #include "signal/port.h"
 
 #include "base/descriptor.h"
+#include "base/fork.h"
 #include "base/guard.h"
 #include "core/file.h"
 #include "core/handle.h"
@@ -207,7 +208,9 @@ static struct signal_own *make(void)
 static void at_first(void)
 {
 	phi_handle_arrange_for_fork(); // the guard is held still
-	pthread_atfork(phi_signal_before_fork, phi_signal_after_fork, phi_signal_after_fork_child);
+	static const struct phi_fork_steps steps = {phi_signal_before_fork, phi_signal_after_fork,
+	                                            phi_signal_after_fork_child};
+	phi_fork_arrange(&steps);
 	pthread_key_create(&thread_key, thread_ends);
 }
 
