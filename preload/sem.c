@@ -5,7 +5,6 @@
 // library - are the C library's, and behave as ever.
 #include "preload.h"
 
-#include "base/descriptor.h"
 #include "posthaste/semaphore.h"
 #include "sem/sem.h"
 
@@ -58,37 +57,13 @@ static int name_error(const char *name, int beyond)
 	return length > NAME_MAX ? beyond : length > NAME_MAX - PREFIX_BYTES ? ENAMETOOLONG : 0;
 }
 
-// The C library's semaphores have no descriptor: ours shall not have one of the numbers that a program counts on.
-#define LOWEST_NUMBER 200
-
-static void move_descriptor(sem_t *sem)
-{
-	static pthread_mutex_t moving = PTHREAD_MUTEX_INITIALIZER;
-	int saved = errno;
-	pthread_mutex_lock(&moving);
-	struct sem *s = phi_sem_find((const struct sem_word *)sem);
-	int fd = s == NULL ? -1 : s->region->fd;
-	int high =
-		fd < 0 || fd >= LOWEST_NUMBER ? -1 : phi_next()->fcntl(fd, F_DUPFD_CLOEXEC, LOWEST_NUMBER);
-	if (high >= 0) {
-		s->region->fd = high;
-		phi_close(fd);
-	}
-	pthread_mutex_unlock(&moving);
-	errno = saved;
-}
-
 static sem_t *open_ours(const char *name, int oflag, mode_t mode, unsigned value)
 {
 	int error = name_error(name, EINVAL);
-	sem_t *sem = SEM_FAILED;
 	if (error == 0)
-		sem = ph_sem_open(name, oflag & (O_CREAT | O_EXCL), mode, value);
-	else
-		errno = error;
-	if (sem != SEM_FAILED)
-		move_descriptor(sem);
-	return sem;
+		return ph_sem_open(name, oflag & (O_CREAT | O_EXCL), mode, value);
+	errno = error;
+	return SEM_FAILED;
 }
 
 PHI_PUBLIC sem_t *sem_open(const char *name, int oflag, ...)

@@ -30,6 +30,7 @@ static uint32_t *fork_word(void)
 }
 
 static uint32_t generations; // private; survives fork with the parent's value, so children count on
+static int32_t home_pid;     // whose memory this is
 static pthread_once_t page_once = PTHREAD_ONCE_INIT;
 
 #ifdef __GLIBC__
@@ -50,11 +51,13 @@ static void forget_robust_list(void)
 }
 #endif
 
-// Emulators accept the advice and do not follow it; for fork itself this serves as well.
+// Emulators accept the advice and do not follow it; for fork itself this serves as well. The next generation begins here, not
+// with the first use: that might be in the child of a vfork.
 static void forget_in_child(void)
 {
 	store_relaxed_u32(fork_word(), 0);
 	forget_robust_list();
+	phi_process_generation();
 }
 
 static void make_page(void)
@@ -122,9 +125,21 @@ uint32_t phi_process_generation(void)
 		return g;
 	// First use in this process: one thread wins, the others read its number.
 	uint32_t mine = add_acq_rel_u32(&generations, 1);
+	store_relaxed_i32(&home_pid, (int32_t)syscall(SYS_getpid));
 	if (!cas_acq_rel_u32(fork_word(), 0, mine))
 		mine = load_relaxed_u32(fork_word());
 	return mine;
+}
+
+bool phi_in_vfork(void)
+{
+	phi_process_generation();
+	return (int32_t)syscall(SYS_getpid) != load_relaxed_i32(&home_pid);
+}
+
+__attribute__((constructor)) static void at_start(void)
+{
+	phi_process_generation();
 }
 
 void phi_self_refresh(void)
@@ -136,5 +151,5 @@ void phi_self_refresh(void)
 	s->robust = robust_head();
 	s->robust_bias = (uintptr_t)s->robust->futex_offset;
 	s->registered = s->robust != &unregistered;
-	s->generation = g;
+	s->generation = s->pid == load_relaxed_i32(&home_pid) ? g : UINT32_MAX;
 }

@@ -2,7 +2,8 @@
 //
 // Who am I: the calling thread's kernel tid and robust-list head, cached, and right again after any
 // kind of fork. A page that the kernel wipes in every forked child (MADV_WIPEONFORK) tells that the
-// cache is the parent's; pthread_atfork would miss a raw clone.
+// cache is the parent's; pthread_atfork would miss a raw clone. The child of a vfork finds its parent's cache, and
+// leaves nothing of its own in it.
 #ifndef PHI_BASE_SELF_H
 #define PHI_BASE_SELF_H
 
@@ -45,6 +46,10 @@ static inline struct phi_self *phi_self(void)
 
 // A number that differs between a process and any child it forks.
 uint32_t phi_process_generation(void);
+
+// Whether this is the child of a vfork, by the kernel's word: in its parent's memory, with descriptors, dispositions and a
+// mask of its own. One system call.
+bool phi_in_vfork(void);
 
 // What the kernel shall handle if this thread dies now: mark the word if it names this thread, and
 // wake one waiter if it names nobody. NULL: nothing. The result is the previous setting.

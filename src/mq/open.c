@@ -244,7 +244,7 @@ static void free_number(struct mq_queue *q)
 		phi_mq_tokens_unpublish(q);
 		return;
 	}
-	int aside = fcntl(number, F_DUPFD_CLOEXEC, 3);
+	int aside = phi_copy_aside(number);
 	if (aside < 0)
 		return; // the last who waits frees it
 	q->region.fd = aside;

@@ -125,7 +125,7 @@ static int open_once(struct mq_queue *q)
 	int state;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int dir = phi_namespace_open();
-	int fd = dir < 0 ? dir : open_fifo(q, dir);
+	int fd = dir < 0 ? dir : phi_move_aside(open_fifo(q, dir));
 	if (dir >= 0) {
 		phi_mq_tokens_sweep(dir);
 		phi_close(dir);
@@ -232,7 +232,7 @@ static int make_public(struct mq_queue *q)
 {
 	if (q->fifo_is_public)
 		return 0;
-	int aside = fcntl(q->region.fd, F_DUPFD_CLOEXEC, 3);
+	int aside = phi_copy_aside(q->region.fd);
 	if (aside < 0)
 		return -errno;
 	if (dup3(descriptor(q), q->handle.fd, O_CLOEXEC) < 0) {

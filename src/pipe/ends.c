@@ -275,7 +275,7 @@ static struct pipe_end *adopt(int fd, const char *name, bool made)
 	struct stat st;
 	pthread_once(&once, arrange_for_fork);
 	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fstat(fd, &st) != 0 || phi_pipe_in_vfork())
+	if (flags < 0 || fstat(fd, &st) != 0 || phi_in_vfork())
 		return NULL;
 	forget_number(fd);
 	struct pipe_end *e = NULL;
@@ -333,7 +333,7 @@ static void leave_reading(struct pipe_end *e)
 void phi_pipe_release(int fd)
 {
 	struct pipe_end *e = phi_pipe_find(fd);
-	if (phi_handle_unknown(fd) || phi_pipe_in_vfork())
+	if (phi_handle_unknown(fd) || phi_in_vfork())
 		return; // a vfork child's descriptors are its own, the table is its parent's
 	phi_handle_unmark(fd);
 	if (e == NULL)
@@ -360,7 +360,7 @@ static void leave_with(int fd)
 	bool writes = (flags & 3) != O_RDONLY;
 	phi_description_raise(p->family,
 	                      (reads ? FAMILY_LEFT_READING : 0) | (writes ? FAMILY_LEFT_WRITING : 0));
-	struct pipe_control *c = phi_pipe_in_vfork() ? phi_pipe_control(p) : phi_pipe_ring_known(p);
+	struct pipe_control *c = phi_in_vfork() ? phi_pipe_control(p) : phi_pipe_ring_known(p);
 	if (c == NULL)
 		return;
 	if (reads)
@@ -406,7 +406,7 @@ static void return_lease(struct phi_handle *h)
 
 void phi_pipe_exit(void)
 {
-	if (first_pipe() == NULL || phi_pipe_in_vfork())
+	if (first_pipe() == NULL || phi_in_vfork())
 		return;
 	phi_handle_each(return_lease);
 	for (struct pipe *p = first_pipe(); p != NULL; p = p->next)

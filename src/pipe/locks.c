@@ -108,16 +108,11 @@ int phi_pipe_lock_write(const struct pipe *p, struct phi_hold *h)
 	return r;
 }
 
-bool phi_pipe_in_vfork(void)
-{
-	return (uint32_t)syscall(SYS_gettid) != phi_self()->tid;
-}
-
 // A vfork child has no robust list.
 static void be_yourself(struct pipe_both *b)
 {
 	static struct phi_robust_head none;
-	if (!phi_pipe_in_vfork())
+	if (!phi_in_vfork())
 		return;
 	b->self = *phi_self();
 	b->self.tid = (uint32_t)syscall(SYS_gettid);

@@ -255,6 +255,7 @@ static int open_at(int dir, const char *file, const char *name, int oflag, unsig
 		free(r);
 		return e;
 	}
+	r->fd = phi_move_aside(r->fd);
 	pthread_mutex_lock(&change);
 	e = admit(r, oflag, &s);
 	pthread_mutex_unlock(&change);

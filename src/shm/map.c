@@ -122,6 +122,7 @@ static int finish(struct shm_mapping *m, int r, void **addr)
 		free(m);
 		return r;
 	}
+	m->fd = phi_move_aside(m->fd);
 	enter(m);
 	*addr = m->base;
 	return 0;
@@ -340,7 +341,7 @@ static int check_received(int fd, int flags)
 // The sender's description, which counts as a user's from now on, as long as anything is mapped from it.
 static int take_over(struct shm_mapping *m, int fd, bool can_write)
 {
-	m->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	m->fd = phi_copy_aside(fd);
 	if (m->fd < 0)
 		return -errno;
 	if (can_write && (m->flags & PH_SHM_RDONLY))

@@ -172,6 +172,19 @@ static int change(int signo, const struct sigaction *act)
 	return r;
 }
 
+// The child of a vfork has dispositions of its own, and its parent's memory: what it changes is not said there.
+static int change_in_vfork(int signo, const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction k = *act;
+	struct sigaction was;
+	k.sa_flags &= ~(SIGNAL_SAFEPOINT | SIGNAL_QUEUE);
+	if (sigaction(signo, &k, &was) != 0)
+		return -errno;
+	if (old != NULL)
+		*old = is_stub(&was) ? table[signo].now.user : was;
+	return 0;
+}
+
 static bool is_handler(const struct sigaction *act)
 {
 	return act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN;
@@ -185,6 +198,8 @@ int phi_signal_action(int signo, const struct sigaction *act, struct sigaction *
 		return -EINVAL;
 	if (act != NULL && (act->sa_flags & (SIGNAL_SAFEPOINT | SIGNAL_QUEUE)) && !is_handler(act))
 		return -EINVAL;
+	if (act != NULL && phi_in_vfork())
+		return change_in_vfork(signo, act, old);
 	if (act != NULL && is_handler(act) && phi_signal_self.handling == 0)
 		phi_own_make();
 	if (act != NULL && (act->sa_flags & SIGNAL_SAFEPOINT))

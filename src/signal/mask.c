@@ -66,7 +66,7 @@ void phi_signal_unblocking(uint64_t signals)
 {
 	PHI_KEEP_ERRNO;
 	struct signal_own *own = phi_own();
-	if (!concerns(own, signals) || phi_signal_self.busy != 0)
+	if (!concerns(own, signals) || phi_signal_self.busy != 0 || phi_in_vfork())
 		return;
 	phi_inbox_lock();
 	uint64_t bells = let_through(own, signals);

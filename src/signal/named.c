@@ -84,8 +84,10 @@ static int open_or_create(struct phi_region *r, int dir, const char *file, const
 		int e = attach(r, dir, file, name, false);
 		if (e == -ENOENT)
 			e = create(r, dir, file, name, mode);
-		if (e == 0 && phi_file_is_named(r->fd, dir, file))
+		if (e == 0 && phi_file_is_named(r->fd, dir, file)) {
+			r->fd = phi_move_aside(r->fd);
 			return 0;
+		}
 		if (e == 0)
 			detach(r);
 		else if (e != -EEXIST)

@@ -151,6 +151,8 @@ static int create(struct signal_own *own, int dir)
 	// A dead process of this number has left its own.
 	if (r == -EEXIST && phi_file_remove_unused(dir, name + 1, NULL))
 		r = phi_region_create(&own->region, dir, name + 1, &plan);
+	if (r == 0)
+		own->region.fd = phi_move_aside(own->region.fd);
 	return r;
 }
 

@@ -137,7 +137,7 @@ static struct signal_peer *open_peer(pid_t pid)
 	}
 	p->port = (struct signal_port *)(p->region.base + PHI_REGION_BODY);
 	p->id = p->region.header.id[0];
-	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	p->pidfd = phi_move_aside((int)syscall(SYS_pidfd_open, pid, 0));
 	p->mark = mark_of(p);
 	// Asked after the pidfd was opened: its process is the port's.
 	if ((!vouched_for(p->mark) && !still_open(p)) || !lives(p)) {

@@ -218,6 +218,49 @@ static pid_t start_line_reader(struct ends e, uint64_t to)
 	return pid;
 }
 
+struct two_pipes {
+	struct ends e, other;
+};
+
+// Of a thread whose first call of the library is its vfork child's.
+static void *start_in_thread(void *arg)
+{
+	const struct two_pipes *s = arg;
+	const pid_t pid = vfork();
+
+	if (pid == 0) {
+		dup2(s->e.w, s->other.w);
+		close(s->e.w);
+		close(s->other.r);
+		execlp("true", "true", (char *)NULL);
+		_exit(127);
+	}
+	test_join((pid_t)CHECK_OK(pid));
+	CHECK_EQ(ph_write(s->e.w, "from a thread", 13), 13);
+	return NULL;
+}
+
+TEST(vfork_child_of_a_thread_that_has_not_used_the_library_is_not_taken_for_the_thread)
+{
+	for (int round = 0; round < 10; round++) {
+		struct two_pipes s = {.e = make_pipe(), .other = make_pipe()};
+		pthread_t thread;
+		char buf[16];
+
+		CHECK_EQ(ph_write(s.e.w, "before", 6), 6);
+		CHECK_EQ(ph_read(s.e.r, buf, sizeof(buf)), 6);
+		CHECK_EQ(ph_write(s.other.w, "other", 5), 5);
+		CHECK_EQ(ph_read(s.other.r, buf, sizeof(buf)), 5);
+		CHECK_EQ(pthread_create(&thread, NULL, start_in_thread, &s), 0);
+		CHECK_EQ(pthread_join(thread, NULL), 0);
+		CHECK_EQ(ph_read(s.e.r, buf, sizeof(buf)), 13);
+		CHECK_EQ(ph_write(s.other.w, "other", 5), 5);
+		CHECK_EQ(ph_read(s.other.r, buf, sizeof(buf)), 5);
+		drop_pipe(s.e);
+		drop_pipe(s.other);
+	}
+}
+
 // The child of vfork has its parent's memory, but descriptors of its own.
 TEST(what_a_vfork_child_does_to_its_descriptors_is_not_done_to_its_parents)
 {

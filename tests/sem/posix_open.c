@@ -293,3 +293,36 @@ TEST(address_may_be_used_again_after_the_last_close)
 		drop_named(sem);
 	}
 }
+
+/* ---- descriptors ---- */
+
+static int next_number(void)
+{
+	const int fd = (int)CHECK_OK(dup(STDERR_FILENO));
+
+	CHECK_OK(close(fd));
+	return fd;
+}
+
+static void expect_free_from(int number)
+{
+	int fds[4];
+
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(fds[i] = dup(STDERR_FILENO), number + i);
+	for (int i = 0; i < 4; i++)
+		CHECK_OK(close(fds[i]));
+}
+
+TEST(semaphore_has_no_number_that_a_program_counts_on)
+{
+	const int next = next_number();
+
+	CHECK_OK(close(STDIN_FILENO));
+	sem_t *sem = make_named(1);
+
+	CHECK_OK(sem_wait(sem));
+	CHECK_EQ(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	expect_free_from(next);
+	drop_named(sem);
+}

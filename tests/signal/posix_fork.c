@@ -272,6 +272,46 @@ TEST(vforked_child_leaves_the_parents_signals_alone)
 		expect_note(i, RT0, i);
 }
 
+// As those who start programs do: what the parent does at its signals is not for the new program.
+static void start_fresh(void)
+{
+	struct sigaction sa;
+	const sigset_t none = NO_SIGNALS;
+
+	for (int sig = 1; sig < 65; sig++)
+		if (sigaction(sig, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL) {
+			sa.sa_handler = SIG_DFL;
+			sa.sa_flags = 0;
+			sigaction(sig, &sa, NULL);
+		}
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execlp("sh", "sh", "-c", "kill -TERM $$; exit 3", (char *)NULL);
+	_exit(127);
+}
+
+TEST(what_a_vforked_child_does_to_its_signals_is_not_done_to_its_parents)
+{
+	note_signal(RT0);
+	note_signal(SIGUSR1);
+	dispose(SIGTERM, SIG_IGN);
+	block(SET(RT0));
+	for (int i = 0; i < 20; i++) {
+		send_self(RT0, i);
+		const pid_t pid = vfork();
+		if (pid == 0)
+			start_fresh();
+		expect_killed((pid_t)CHECK_OK(pid), SIGTERM);
+		CHECK(is_blocked(RT0) && is_pending(RT0));
+		CHECK(disposition_of(SIGTERM) == SIG_IGN);
+	}
+	unblock(SET(RT0));
+	CHECK_OK(kill(getpid(), SIGUSR1));
+	CHECK_EQ(atomic_load(&noted), 21);
+	for (int i = 0; i < 20; i++)
+		expect_note(i, RT0, i);
+	CHECK_EQ(notes[20].sig, SIGUSR1);
+}
+
 static pid_t spawn_shell(const char *script, posix_spawnattr_t *attributes)
 {
 	char *argv[] = {"sh", "-c", (char *)script, NULL};

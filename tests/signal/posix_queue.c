@@ -319,3 +319,44 @@ TEST(full_queue_is_eagain_and_standard_signals_get_through)
 	take_value(SET(RT1), RT1, DEPTH);
 	CHECK(nothing_is_pending());
 }
+
+static int next_number(void)
+{
+	const int fd = (int)CHECK_OK(dup(STDERR_FILENO));
+
+	CHECK_OK(close(fd));
+	return fd;
+}
+
+static void expect_free_from(int number)
+{
+	int fds[4];
+
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(fds[i] = dup(STDERR_FILENO), number + i);
+	for (int i = 0; i < 4; i++)
+		CHECK_OK(close(fds[i]));
+}
+
+static void send_from_afar(void *arg)
+{
+	const int next = next_number();
+
+	send_value(*(const int *)arg, RT0, 5);
+	expect_free_from(next);
+}
+
+TEST(signals_have_no_number_that_a_program_counts_on)
+{
+	const int next = next_number();
+	int self = getpid();
+
+	block(SET(RT0));
+	note_signal(RT1);
+	send_self(RT0, 4);
+	send_self(RT1, 6);
+	take_value(SET(RT0), RT0, 4);
+	test_join(test_fork(send_from_afar, &self));
+	take_value(SET(RT0), RT0, 5);
+	expect_free_from(next);
+}
