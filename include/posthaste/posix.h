@@ -82,6 +82,8 @@
 #define mknod ph_mknod
 #undef open // a macro already where large files make it one
 #ifdef PH_POSIX_BY_LABEL
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -92,6 +94,7 @@ int close(int fd) __asm__("ph_close");
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC diagnostic pop
 #else
 #define open ph_open
 #define read ph_read
@@ -171,6 +174,7 @@ int close(int fd) __asm__("ph_close");
 #undef PH_POSIX_FEATURES
 #undef _GNU_SOURCE
 #undef _FEATURES_H
+#undef _SYS_CDEFS_H // which has what _FORTIFY_SOURCE asks for
 #pragma pop_macro("_ISOC95_SOURCE")
 #pragma pop_macro("_ISOC99_SOURCE")
 #pragma pop_macro("_ISOC11_SOURCE")

@@ -105,6 +105,23 @@ int main(void)
 	return failed || text[0] == 0 || sigemptyset(&set) != 0 || sighold(SIGUSR1) != 0 || raise(SIGUSR1) != 0;
 }
 PROGRAM
+cat >"$root/fortified.c" <<'PROGRAM'
+#define _FORTIFY_SOURCE 2
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	int s[2];
+	char text[16];
+	size_t most = strlen(argv[0]) != 0 ? sizeof text : (size_t)argc;
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, s) != 0 || write(s[0], "hi", 2) != 2)
+		return 1;
+	return recvfrom(s[1], text, most, 0, NULL, NULL) != 2 || recv(s[1], text, most, MSG_DONTWAIT) != -1 || errno != EAGAIN;
+}
+PROGRAM
 compile_as()
 {
 	file=$1
@@ -118,6 +135,7 @@ for options in -std=gnu17 -std=c99 '-std=c17 -O2 -D_FORTIFY_SOURCE=2' '-std=gnu1
 	# shellcheck disable=SC2086
 	check "a source that asks for X/Open's features, $options" compile_as xopen $options
 done
+check 'a source that asks for fortification' compile_as fortified -O2 -Wredundant-decls
 
 # As it is installed the command finds what it puts underneath, though not where it was configured to be.
 cc_kernel()
