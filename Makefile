@@ -28,7 +28,7 @@ PROVERS := g++ binutils clang libclang-rt-14-dev spin
 
 .DEFAULT_GOAL := all
 .PHONY: all programs demo check check-asan check-ubsan check-tsan check-kill check-tidy check-format \
-	check-layers check-man check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install deb check-deb clean help
+	check-layers check-man check-musl check-musl-static check-aarch64 check-fuzz check-model check-torture bench report install deb check-deb check-programs clean help
 
 all: ## the library, shared, static and to preload, and the command
 	@tools/need $(BASICS)
@@ -105,6 +105,10 @@ deb: ## Debian packages, in build/deb; lintian has nothing to say
 check-deb: deb ## install, use and remove them in a fresh Debian (as root)
 	@tools/need debootstrap
 	@tools/check-deb $(OUT)/deb
+
+check-programs: all ## other people's programs, compiled with posix.h, pass their own tests (as root; deb-src; an hour)
+	@tools/need gcc libc6-dev make dpkg-dev autoconf automake libtool util-linux
+	@tools/check-programs $(OUT) $(PROGRAMS)
 
 clean: ## remove the build directory
 	@if [ -f $(OUT)/CMakeCache.txt ]; then rm -rf $(OUT); fi
