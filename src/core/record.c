@@ -473,8 +473,8 @@ static void forget_in_child(void)
 // Here, where malloc may be called: what is done at a fork must be known before the guard is used.
 __attribute__((constructor)) static void at_start(void)
 {
-	phi_handle_arrange_for_fork();
 	static const struct phi_fork_steps steps = {.in_child = forget_in_child};
+	phi_handle_arrange_for_fork();
 	phi_fork_arrange(&steps);
 }
 

@@ -233,6 +233,7 @@ int phi_pipe_lock_both(struct pipe_both *b, struct pipe *p, int fd, bool leaving
 void phi_pipe_unlock_both(struct pipe_both *b);
 // Whether the thread can be one of the ring's users: 1, 0, -1 = it does not say.
 int phi_pipe_is_user(const struct pipe *p, uint32_t tid);
+
 // ---- lease.c ----
 
 // How long a lease waits for writers on their way to the kernel's pipe: it can be taken another time.

@@ -75,8 +75,8 @@ static void after_fork_child(void)
 
 static void arrange_for_fork(void)
 {
-	phi_handle_arrange_for_fork(); // the guard is held still
 	static const struct phi_fork_steps steps = {before_fork, after_fork, after_fork_child};
+	phi_handle_arrange_for_fork(); // the guard is held still
 	phi_fork_arrange(&steps);
 }
 

@@ -48,8 +48,8 @@ static void let_go(void)
 
 static void arrange_for_fork(void)
 {
-	phi_handle_arrange_for_fork();
 	static const struct phi_fork_steps steps = {hold, let_go, let_go};
+	phi_handle_arrange_for_fork();
 	phi_fork_arrange(&steps);
 }
 

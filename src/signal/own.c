@@ -209,9 +209,9 @@ static struct signal_own *make(void)
 
 static void at_first(void)
 {
-	phi_handle_arrange_for_fork(); // the guard is held still
 	static const struct phi_fork_steps steps = {phi_signal_before_fork, phi_signal_after_fork,
 	                                            phi_signal_after_fork_child};
+	phi_handle_arrange_for_fork(); // the guard is held still
 	phi_fork_arrange(&steps);
 	pthread_key_create(&thread_key, thread_ends);
 }
