@@ -2,6 +2,7 @@
 //
 // tests/sem/posix_open.c - named semaphores: flags, names, values, one address for each, and what a close and
 // an unlink leave.
+#include "numbers.h"
 #include "sem.h"
 
 /* ---- flags ---- */
@@ -295,24 +296,6 @@ TEST(address_may_be_used_again_after_the_last_close)
 }
 
 /* ---- descriptors ---- */
-
-static int next_number(void)
-{
-	const int fd = (int)CHECK_OK(dup(STDERR_FILENO));
-
-	CHECK_OK(close(fd));
-	return fd;
-}
-
-static void expect_free_from(int number)
-{
-	int fds[4];
-
-	for (int i = 0; i < 4; i++)
-		CHECK_EQ(fds[i] = dup(STDERR_FILENO), number + i);
-	for (int i = 0; i < 4; i++)
-		CHECK_OK(close(fds[i]));
-}
 
 TEST(semaphore_has_no_number_that_a_program_counts_on)
 {

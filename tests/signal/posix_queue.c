@@ -3,6 +3,7 @@
 // tests/signal/posix_queue.c - streams of queued signals between processes: to a process that takes them, that
 // handles them while it computes or sleeps, from one sender and from many; nothing lost, nothing doubled, the
 // order of each sender kept. And what a full queue refuses.
+#include "numbers.h"
 #include "signals.h"
 
 #include <sys/resource.h>
@@ -318,24 +319,6 @@ TEST(full_queue_is_eagain_and_standard_signals_get_through)
 		take_value(SET(RT0), RT0, i);
 	take_value(SET(RT1), RT1, DEPTH);
 	CHECK(nothing_is_pending());
-}
-
-static int next_number(void)
-{
-	const int fd = (int)CHECK_OK(dup(STDERR_FILENO));
-
-	CHECK_OK(close(fd));
-	return fd;
-}
-
-static void expect_free_from(int number)
-{
-	int fds[4];
-
-	for (int i = 0; i < 4; i++)
-		CHECK_EQ(fds[i] = dup(STDERR_FILENO), number + i);
-	for (int i = 0; i < 4; i++)
-		CHECK_OK(close(fds[i]));
 }
 
 static void send_from_afar(void *arg)
